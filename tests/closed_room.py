@@ -13,7 +13,7 @@ from portward.model.room import Room, RoomPermissions
 from portward.settings import Settings
 from portward.settings.limits import Limits, RateLimit
 from portward.testing import FakeClock, MemoryClient, connect
-from tests.house import House, errors, forget, kinds, running, settings
+from tests.running_gateway import RunningGateway, errors, forget, kinds, run_gateway, settings
 
 UNLIMITED = RateLimit(rate=Rate(0, 1.0, 1))
 FREE = Limits(messages=UNLIMITED, join=UNLIMITED, auth=UNLIMITED, history=UNLIMITED)
@@ -34,13 +34,13 @@ def given(idle: float = 100.0, history: float = HISTORY, *, auto_create: bool = 
 
 
 @asynccontextmanager
-async def house_of(
+async def gateway_of(
     make_engine: Callable[[FakeClock], Engine | None], chosen: Settings
-) -> AsyncIterator[House]:
+) -> AsyncIterator[RunningGateway]:
     """A gateway over the engine under test."""
     clock = FakeClock()
-    async with running(chosen, engine=make_engine(clock), clock=clock) as house:
-        yield house
+    async with run_gateway(chosen, engine=make_engine(clock), clock=clock) as running:
+        yield running
 
 
 NUMBERS = count()
@@ -63,40 +63,40 @@ async def told(client: MemoryClient, wanted: Callable[[Any], bool]) -> None:
     raise AssertionError(f"it was not told: {client.received}")
 
 
-async def person(house: House, name: str, *roles: str, **claims: Any) -> MemoryClient:
+async def person(running: RunningGateway, name: str, *roles: str, **claims: Any) -> MemoryClient:
     """An authenticated client."""
-    client = await connect(house.gateway, "/rooms")
-    token = house.token(name, roles=roles, ttl=DAY, **claims)
+    client = await connect(running.gateway, "/rooms")
+    token = running.token(name, roles=roles, ttl=DAY, **claims)
     await asked(client, "auth", token=token)
     assert client.last("auth_success")["user"]["userId"] == name
     return client
 
 
-async def member(house: House, *roles: str, name: str = "sue") -> MemoryClient:
+async def member(running: RunningGateway, *roles: str, name: str = "sue") -> MemoryClient:
     """A member of the staff in the room."""
-    client = await person(house, name, *(roles or ("staff",)))
+    client = await person(running, name, *(roles or ("staff",)))
     await asked(client, "join", roomId="board")
     assert client.last("room_joined")["roomId"] == "board", errors(client)
     return client
 
 
-async def close_by_api(house: House) -> None:
+async def close_by_api(running: RunningGateway) -> None:
     """The backend declares the room."""
-    await house.gateway.rooms.set("board", CLOSED)
+    await running.gateway.rooms.set("board", CLOSED)
 
 
-async def close_by_joiner(house: House) -> None:
+async def close_by_joiner(running: RunningGateway) -> None:
     """Somebody makes the room by joining it, and its administrator closes it."""
-    boss = await person(house, "boss", "user", "admin", permissions=["room.create"])
+    boss = await person(running, "boss", "user", "admin", permissions=["room.create"])
     await asked(boss, "join", roomId="board")
     permissions = {"read": ["staff"], "write": ["staff"], "admin": ["boss"]}
     boss.send({"type": "set_permissions", "data": {"roomId": "board", "permissions": permissions}})
     await told(boss, lambda message: message["type"] == "room_left")
 
 
-async def try_to_read(house: House, position: dict[str, Any]) -> None:
+async def try_to_read(running: RunningGateway, position: dict[str, Any]) -> None:
     """Ask for the room in every way there is, and be refused."""
-    outsider = await person(house, "eve", "user", permissions=["room.create"])
+    outsider = await person(running, "eve", "user", permissions=["room.create"])
     forget(outsider)
     questions: list[tuple[str, dict[str, Any]]] = [
         ("join", {"roomId": "board"}),

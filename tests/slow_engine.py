@@ -27,7 +27,7 @@ from portward.engines.port import (
 from portward.model.clock import Clock
 from portward.settings import Settings
 from portward.testing import FakeClock, MemoryClient, connect
-from tests.house import House, running
+from tests.running_gateway import RunningGateway, run_gateway
 
 Action = Callable[[], Coroutine[Any, Any, Any]]
 
@@ -190,23 +190,25 @@ async def _turns() -> None:
 
 
 @asynccontextmanager
-async def slow_house(given: Settings | None = None) -> AsyncIterator[tuple[House, SlowEngine]]:
+async def slow_gateway(
+    given: Settings | None = None,
+) -> AsyncIterator[tuple[RunningGateway, SlowEngine]]:
     """A gateway over such an engine, which stops waiting in the end."""
     clock = FakeClock()
     engine = SlowEngine(clock)
     kept: Engine = engine
-    async with running(given, engine=kept, clock=clock) as house:
+    async with run_gateway(given, engine=kept, clock=clock) as running:
         await engine.run()
-        yield house, engine
+        yield running, engine
         await engine.release()
 
 
 async def arrive(
-    house: House, engine: SlowEngine, user: str, *rooms: str, **claims: Any
+    running: RunningGateway, engine: SlowEngine, user: str, *rooms: str, **claims: Any
 ) -> MemoryClient:
     """An authenticated client in `rooms`, which has heard nothing yet."""
-    client = await connect(house.gateway)
-    client.send({"type": "auth", "data": {"token": house.token(user, **claims)}})
+    client = await connect(running.gateway)
+    client.send({"type": "auth", "data": {"token": running.token(user, **claims)}})
     await engine.run()
     for room in rooms:
         client.send({"type": "join", "data": {"roomId": room}})

@@ -1,4 +1,4 @@
-"""The house keeps its own plan: who may import whom, who touches what, how large things grow."""
+"""The architecture is kept: which package imports which, what touches what, how large things grow."""
 
 import ast
 import importlib
@@ -91,7 +91,7 @@ LONGER = {
     "engines/port.py": "four ports, and hardly a line that is not their contract",
     "hub/hub.py": "the fan-out loop and the one structure it walks",
     "model/replies.py": "what clients are told: one short class each",
-    "node/rights/authentication.py": "every road of a credential ends in the same two methods",
+    "node/rights/authentication.py": "every way of a credential ends in the same two methods",
     "node/commands/handlers.py": "one short method for each command",
     "node/channels/subscriptions.py": "coming and going undo each other and are read together",
     "node/node.py": "ties the parts of the node together; holds no rules of its own",

@@ -24,8 +24,8 @@ from portward.settings.endpoint import CredentialSource
 from portward.telemetry.telemetry import make_telemetry
 from portward.transports.listener import Listener
 from portward.transports.listener_state import ListenerState
-from tests.house import settings
-from tests.transports.house import TEXT, Client, handshake, masked, until
+from tests.running_gateway import settings
+from tests.transports.running_listener import TEXT, Client, handshake, masked, until
 
 MESSAGE_CALLS = 70
 MESSAGE_MODULES = 29

@@ -14,7 +14,7 @@ import pytest
 
 from portward.app.gateway import Gateway
 from portward.node.cluster import BusEventHandler
-from tests.house import settings
+from tests.running_gateway import settings
 from tests.test_architecture import FUNCTIONS, MODULES, PACKAGE, room, tree
 
 MOST_PARAMETERS: Final = 6

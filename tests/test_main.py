@@ -15,7 +15,7 @@ import pytest
 
 from portward.app.workers import control_protocol
 from tests.engines.redis_servers import Server, need_redis, servers, until
-from tests.starting import (
+from tests.process_start import (
     CAUGHT,
     IGNORED,
     PATIENCE,

@@ -12,22 +12,24 @@ from portward.node.cluster.maintenance import TOUCH_INTERVAL
 from portward.node.cluster.survey import SURVEY_TIME
 from portward.telemetry.events import Event
 from tests.admin.service import ADMIN, KEYS
-from tests.house import House
-from tests.node.network import Network, network, open_settings
+from tests.node.simulated_cluster import SimulatedCluster, open_settings, simulated_cluster
+from tests.running_gateway import RunningGateway
 
 
 class Machines:
     """Several nodes on one store, in the order of their ids, and HTTP to each."""
 
-    def __init__(self, net: Network) -> None:
+    def __init__(self, net: SimulatedCluster) -> None:
         self.net = net
-        self.houses: list[House] = sorted(net.houses, key=lambda each: each.gateway.operations.uid)
+        self.gateways: list[RunningGateway] = sorted(
+            net.gateways, key=lambda each: each.gateway.operations.uid
+        )
         self.http: list[httpx.AsyncClient] = []
 
     @property
     def uids(self) -> list[str]:
         """The ids of the nodes."""
-        return [each.gateway.operations.uid for each in self.houses]
+        return [each.gateway.operations.uid for each in self.gateways]
 
     async def post(self, number: int, method: str, **body: Any) -> httpx.Response:
         """Put one request to a node."""
@@ -49,22 +51,25 @@ class Machines:
 
     def silence(self, number: int) -> None:
         """Let a node give no answers from now on."""
-        engine: Any = self.houses[number].gateway.node.engine
+        engine: Any = self.gateways[number].gateway.node.engine
         engine.away = True
 
     def happen(self, number: int, reason: str, after: float = 1.0) -> None:
         """Let something happen at a node, some time after what was before."""
         self.net.clock.advance(after)
-        self.houses[number].gateway.telemetry.record(Event.AUTH_FAIL, reason=reason)
+        self.gateways[number].gateway.telemetry.record(Event.AUTH_FAIL, reason=reason)
 
 
 @asynccontextmanager
 async def machines(count: int = 2) -> AsyncIterator[Machines]:
     """Run nodes that know each other."""
-    async with network(count, open_settings(max_subscribers=0)) as net, AsyncExitStack() as stack:
+    async with (
+        simulated_cluster(count, open_settings(max_subscribers=0)) as net,
+        AsyncExitStack() as stack,
+    ):
         made = Machines(net)
-        for house in made.houses:
-            app = AdminApp(house.gateway.node, KEYS, open_metrics=True)
+        for running in made.gateways:
+            app = AdminApp(running.gateway.node, KEYS, open_metrics=True)
             transport = httpx.ASGITransport(app, client=("203.0.113.7", 4711))
             client = httpx.AsyncClient(transport=transport, base_url="http://admin")
             made.http.append(await stack.enter_async_context(client))

@@ -70,7 +70,7 @@ class Service:
         return response.status_code, error["code"], error["message"]
 
     async def join(self, user: str, room: str = "general", *, address: str = "") -> MemoryClient:
-        """Let a user come in by the front door and join a room."""
+        """Let a user come in by the rooms endpoint and join a room."""
         client = await connect(self.gateway, peer=address or "127.0.0.1")
         token = self.gateway.token(user, roles=["user"], email=f"{user}@example.com")
         client.send({"type": "auth", "data": {"token": token}})

@@ -118,7 +118,7 @@ def test_slices_are_the_page(sizes: list[int], offset: int, limit: int) -> None:
 
 async def test_figures_of_all(two: Machines) -> None:
     """Each node describes all of them as they are now, in the order of their ids."""
-    await two.houses[0].client("ann", "lobby")
+    await two.gateways[0].client("ann", "lobby")
     for number in (0, 1):
         info = await two.call(number, "info")
         assert [(each["uid"], each["num_clients"]) for each in info["nodes"]] == [
@@ -126,7 +126,7 @@ async def test_figures_of_all(two: Machines) -> None:
             (two.uids[1], 0),
         ]
         assert info["missing"] == []
-    await two.houses[1].client("bob")
+    await two.gateways[1].client("bob")
     two.silence(1)
     info = await two.late(0, "info")
     assert [(each["uid"], each["num_clients"]) for each in info["nodes"]] == [
@@ -139,9 +139,9 @@ async def test_figures_of_all(two: Machines) -> None:
 async def test_connections_of_all(two: Machines) -> None:
     """Connections are listed over all nodes, by pages, users and endpoints."""
     for number in range(3):
-        await two.houses[0].client(f"a{number}")
+        await two.gateways[0].client(f"a{number}")
     for number in range(2):
-        await two.houses[1].client(f"b{number}")
+        await two.gateways[1].client(f"b{number}")
     for node in (0, 1):
         whole = await two.call(node, "connections")
         assert whole["total"] == 5
@@ -161,9 +161,9 @@ async def test_connections_of_all(two: Machines) -> None:
 
 async def test_node_that_ends_between_count_and_list(two: Machines) -> None:
     """A node that counted its connections and does not list them any more is missing."""
-    await two.houses[0].client("ann")
-    await two.houses[1].client("bob")
-    survey = two.houses[1].gateway.node.survey
+    await two.gateways[0].client("ann")
+    await two.gateways[1].client("bob")
+    survey = two.gateways[1].gateway.node.survey
     survey._questions = {connection_count.name: connection_count}
     whole = await two.call(0, "connections")
     assert [each["user"] for each in whole["connections"]] == ["ann"]
@@ -173,10 +173,10 @@ async def test_node_that_ends_between_count_and_list(two: Machines) -> None:
 async def test_channels_of_all(two: Machines, monkeypatch: pytest.MonkeyPatch) -> None:
     """A channel that several nodes serve is one, with the connections of all."""
     for room in ("both", "one", "two"):
-        await two.houses[0].room(room)
-    await two.houses[0].client("ann", "both")
-    await two.houses[1].client("bob", "both")
-    await two.houses[1].client("cid", "one", "two")
+        await two.gateways[0].room(room)
+    await two.gateways[0].client("ann", "both")
+    await two.gateways[1].client("bob", "both")
+    await two.gateways[1].client("cid", "one", "two")
     everything = {
         "rooms:both": {"num_clients": 2},
         "rooms:one": {"num_clients": 1},
@@ -202,7 +202,7 @@ async def test_channels_of_all(two: Machines, monkeypatch: pytest.MonkeyPatch) -
 
 async def test_store_is_away(two: Machines) -> None:
     """Without the store a node answers with its own part at once, and names the others."""
-    await two.houses[0].client("ann")
+    await two.gateways[0].client("ann")
     for number in (0, 1):
         two.silence(number)
     for method in ("connections", "channels", "info", "security_events"):

@@ -9,8 +9,8 @@ from portward.admin.server import AdminServer
 from portward.engines.port import PublishResult
 from portward.model.position import Position
 from portward.node.commands.server_api import ServerApi
+from tests.admin.raw_sockets import GET, POST, RawSocket, listening, until
 from tests.admin.service import Service
-from tests.admin.wires import GET, POST, Wire, listening, until
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ from tests.admin.wires import GET, POST, Wire, listening, until
 async def test_a_head_has_bounds(service: Service, lines: tuple[str, ...]) -> None:
     """A target, a number of headers or a head beyond the limits is 400, and the end."""
     async with listening(service) as server:
-        wire = await Wire.to(server)
+        wire = await RawSocket.to(server)
         wire.send(*lines)
         assert (await wire.rest()).startswith(b"HTTP/1.1 400 ")
         await wire.close()
@@ -33,7 +33,7 @@ async def test_a_head_has_bounds(service: Service, lines: tuple[str, ...]) -> No
 async def test_each_head_is_counted_by_itself(service: Service) -> None:
     """Many requests on one connection do not add up to one that is too long."""
     async with listening(service) as server:
-        wire = await Wire.to(server)
+        wire = await RawSocket.to(server)
         for _ in range(5):
             wire.send(*GET, *(f"X-{number}: {'v' * 300}" for number in range(90)))
             assert b" 200 " in await wire.head()
@@ -45,7 +45,7 @@ async def test_what_is_not_http_is_logged_by_us(
 ) -> None:
     """A broken request is 400; it goes to our log without its bytes, and to no logger's."""
     async with listening(service) as server:
-        wire = await Wire.to(server)
+        wire = await RawSocket.to(server)
         wire.send_bytes(b"canary\r\n\r\n")
         assert (await wire.rest()).startswith(b"HTTP/1.1 400 ")
         await wire.close()
@@ -58,7 +58,7 @@ async def test_what_is_not_http_is_logged_by_us(
 async def test_an_upgrade_is_an_ordinary_request(service: Service) -> None:
     """There is no WebSocket here: a request that asks for one is answered over HTTP."""
     async with listening(service) as server:
-        wire = await Wire.to(server)
+        wire = await RawSocket.to(server)
         wire.send(*GET, "Connection: Upgrade", "Upgrade: websocket")
         assert b" 200 " in await wire.head()
         await wire.close()
@@ -68,12 +68,12 @@ async def test_silence_is_cut_off(service: Service) -> None:
     """A connection that sends nothing is gone after ten seconds, and not before."""
     async with listening(service) as server:
         idle = service.clock.pending
-        wire = await Wire.to(server)
+        wire = await RawSocket.to(server)
         await until(lambda: service.clock.pending == idle + 1)
         service.clock.advance(REQUEST_TIME - 0.1)
         wire.send(*GET)
         assert b" 200 " in await wire.head()
-        silent = await Wire.to(server)
+        silent = await RawSocket.to(server)
         await until(lambda: service.clock.pending == idle + 1)
         service.clock.advance(REQUEST_TIME)
         assert await silent.rest() == b""
@@ -86,7 +86,7 @@ async def test_a_second_head_has_its_own_deadline(service: Service, part: bytes)
     """After an answer the clock starts with the first byte of the next request."""
     async with listening(service) as server:
         idle = service.clock.pending
-        wire = await Wire.to(server)
+        wire = await RawSocket.to(server)
         wire.send(*GET)
         assert b" 200 " in await wire.head()
         assert service.clock.pending == idle
@@ -101,7 +101,7 @@ async def test_a_body_that_drips_is_cut_off(service: Service) -> None:
     """Bytes do not restart the deadline of a request; nothing is recorded as an accident."""
     async with listening(service) as server:
         idle = service.clock.pending
-        wire = await Wire.to(server)
+        wire = await RawSocket.to(server)
         wire.send(*POST, "Content-Length: 10", body=b"{")
         await until(lambda: service.clock.pending == idle + 1)
         service.clock.advance(REQUEST_TIME / 2)
@@ -130,7 +130,7 @@ async def test_a_complete_request_has_all_the_time(
     monkeypatch.setattr(ServerApi, "publish", publish)
     body = b'{"channel":"rooms:a","data":1}'
     async with listening(service) as server:
-        wire = await Wire.to(server)
+        wire = await RawSocket.to(server)
         wire.send(*POST, f"Content-Length: {len(body)}", body=body)
         await waiting.wait()
         service.clock.advance(REQUEST_TIME * 2)
@@ -143,7 +143,7 @@ async def test_a_deadline_ends_with_its_connection(service: Service) -> None:
     """A caller that leaves early leaves no timer behind."""
     async with listening(service) as server:
         idle = service.clock.pending
-        wire = await Wire.to(server)
+        wire = await RawSocket.to(server)
         await until(lambda: service.clock.pending == idle + 1)
         await wire.close()
         await until(lambda: service.clock.pending == idle)
@@ -152,7 +152,7 @@ async def test_a_deadline_ends_with_its_connection(service: Service) -> None:
 async def test_an_early_answer_does_not_restart_the_deadline(service: Service) -> None:
     """A request that is answered before it is complete still has only its ten seconds."""
     async with listening(service) as server:
-        wire = await Wire.to(server)
+        wire = await RawSocket.to(server)
         wire.send("POST /api/publish HTTP/1.1", "Host: admin", "Content-Length: 10", body=b"{")
         assert b" 401 " in await wire.head()
         service.clock.advance(REQUEST_TIME / 2)
@@ -229,7 +229,7 @@ async def test_a_client_that_does_not_read_is_cut_off(service: Service) -> None:
         await until(lambda: not protocols(server))
         assert not await reader.read(1 << 30)
         reader.close()
-        wire = await Wire.to(server)
+        wire = await RawSocket.to(server)
         wire.send(*GET)
         assert b" 200 " in await wire.head()
         await wire.close()

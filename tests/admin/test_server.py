@@ -15,8 +15,8 @@ from portward.admin.server import AdminServer, bind
 from portward.engines.port import PublishResult
 from portward.model.position import Position
 from portward.node.commands.server_api import ServerApi
+from tests.admin.raw_sockets import GET, POST, RawSocket, listening, until
 from tests.admin.service import ADMIN, Service
-from tests.admin.wires import GET, POST, Wire, listening, until
 
 BODY = b'{"channel":"rooms:a","data":1}'
 
@@ -199,7 +199,7 @@ async def test_a_request_under_way_is_finished(
     """Stopping waits for the answer to a request that is being carried out."""
     waiting, going = held(monkeypatch)
     async with listening(service) as server:
-        wire = await Wire.to(server)
+        wire = await RawSocket.to(server)
         wire.send(*POST, f"Content-Length: {len(BODY)}", body=BODY)
         await waiting.wait()
         stopping = asyncio.create_task(server.stop())
@@ -218,7 +218,7 @@ async def test_a_request_that_does_not_end_is_cut_off(
     """After the grace what is left is cancelled, its connection closed, and nothing is printed."""
     waiting, _ = held(monkeypatch)
     async with listening(service, grace=0.0) as server:
-        wire = await Wire.to(server)
+        wire = await RawSocket.to(server)
         wire.send(*POST, f"Content-Length: {len(BODY)}", body=BODY)
         await waiting.wait()
         await server.stop()
@@ -233,7 +233,7 @@ async def test_there_is_an_end_to_connections(
     """Beyond the limit on connections a request is answered 503."""
     monkeypatch.setattr(module, "CONNECTIONS", 2)
     async with listening(service) as server:
-        first, second = await Wire.to(server), await Wire.to(server)
+        first, second = await RawSocket.to(server), await RawSocket.to(server)
         first.send(*GET)
         uvicorn_server = server._server
         assert uvicorn_server is not None
@@ -269,7 +269,7 @@ async def test_listener_that_is_shared(service: Service) -> None:
         server = AdminServer(service.app, "127.0.0.1", 0, sockets=[each.dup() for each in sockets])
         await server.start()
         assert server.address == address
-        wire = await Wire.to(server)
+        wire = await RawSocket.to(server)
         wire.send(*GET)
         assert await wire.head() == b"HTTP/1.1 200 OK"
         await wire.close()

@@ -69,15 +69,15 @@ async def test_revocations_count_on_all_nodes() -> None:
     """One node carries it out; the number is that of the connections of all, those of a silent one aside."""
     async with machines() as two:
         for number in (0, 1, 1):
-            await two.houses[number].client("eve")
-        await two.houses[1].client("ann")
-        await two.houses[0].client("bob")
-        bob = await two.houses[1].client("bob")
+            await two.gateways[number].client("eve")
+        await two.gateways[1].client("ann")
+        await two.gateways[0].client("bob")
+        bob = await two.gateways[1].client("bob")
         assert await two.call(0, "revoke", user="eve") == {"ended": 3, "missing": []}
         two.net.clock.advance(1.0)
         assert await two.call(1, "revoke", user="eve") == {"ended": 0, "missing": []}
         assert await two.call(0, "revoke", jti="of-nobody") == {"ended": 0, "missing": []}
-        token = two.houses[0].gateway.token("ann")
+        token = two.gateways[0].gateway.token("ann")
         assert await two.call(0, "revoke", token=token) == {"ended": 0, "missing": []}
         two.silence(1)
         assert await two.late(0, "revoke", user="bob") == {"ended": 1, "missing": [two.uids[1]]}

@@ -9,13 +9,15 @@ from portward.model.channel import Channel
 from portward.model.namespace import Namespace
 from portward.model.publication import Draft
 from portward.testing import FakeClock, MemoryClient, connect
-from tests.house import House
+from tests.running_gateway import RunningGateway
 
 
-async def subscriber(house: House, *calls: str, user: str = "ann", **claims: Any) -> MemoryClient:
+async def subscriber(
+    running: RunningGateway, *calls: str, user: str = "ann", **claims: Any
+) -> MemoryClient:
     """A connection that hears these calls."""
-    token = house.gateway.token(user, **claims)
-    client = await connect(house.gateway, "/alerts", authorization=f"Bearer {token}")
+    token = running.gateway.token(user, **claims)
+    client = await connect(running.gateway, "/alerts", authorization=f"Bearer {token}")
     if calls:
         await say(client, type="subscribe", callIds=list(calls))
     return client

@@ -14,8 +14,8 @@ from portward.settings.tokens import Tokens
 from portward.telemetry import Telemetry
 from portward.telemetry.events import Event
 from portward.testing import FakeClock
-from tests.house import settings
-from tests.security.forge import SECRET, ec_key, forge, pem
+from tests.running_gateway import settings
+from tests.security.make_tokens import SECRET, ec_key, make_token, pem
 
 CLOCK = FakeClock()
 
@@ -44,7 +44,7 @@ async def test_verifier(telemetry: Telemetry) -> None:
     """A token that brings its own key is told of by the name of the header."""
     given = replace(Settings(), tokens=Tokens(secrets=(Secret(SECRET),)))
     verifier = build.make_verifier(resolve(given), CLOCK, telemetry)
-    token = forge(header={"alg": "HS256", "jku": "https://evil.example"}, exp=4_000_000_000)
+    token = make_token(header={"alg": "HS256", "jku": "https://evil.example"}, exp=4_000_000_000)
     assert (await verifier.identify(token)).subject == "alice"
     [entry] = telemetry.audit.recent()
     assert entry.event == Event.TOKEN_HEADER_IGNORED.value

@@ -1,4 +1,4 @@
-"""Settings become front doors, with everything decided."""
+"""Settings become endpoints, with everything decided."""
 
 from msgspec.structs import replace
 
@@ -17,7 +17,7 @@ from portward.settings.limits import Limits, RateLimit
 from portward.settings.presets import ENDPOINTS
 from portward.telemetry import Telemetry
 from portward.testing import FakeClock
-from tests.house import settings
+from tests.running_gateway import settings
 
 CLOCK = FakeClock()
 

@@ -26,19 +26,19 @@ from portward.settings.tokens import Claims, Tokens
 from portward.telemetry.events import Event
 from portward.telemetry.telemetry import insecure, make_telemetry
 from portward.testing import FakeClock, connect, memory_gateway
-from tests.house import (
+from tests.reload.issuer import issuer_key
+from tests.running_gateway import (
     CREDENTIALS,
-    House,
+    RunningGateway,
     ask,
     contents,
     errors,
     kinds,
-    running,
+    run_gateway,
     session_of,
     settings,
     settle,
 )
-from tests.reload.issuer import issuer_key
 from tests.slow_engine import SlowEngine
 
 SECRET = "Kq3vT9xw2LmZ7sRb5nYc8dHf1gJp4uXa"
@@ -88,13 +88,13 @@ async def test_real_time() -> None:
 
 async def test_stopping_ends_everyone() -> None:
     """Who is connected when a gateway is left is closed, and nothing goes on ticking."""
-    async with running() as house:
-        clients = [await house.client("ann", "lobby"), await house.client()]
-        assert house.clock.pending > 0
+    async with run_gateway() as running:
+        clients = [await running.client("ann", "lobby"), await running.client()]
+        assert running.clock.pending > 0
     await settle()
     assert [client.closed for client in clients] == [(3001, "shutdown")] * 2
-    assert house.clock.pending == 0
-    assert house.log.getvalue().count("server.st") == 2
+    assert running.clock.pending == 0
+    assert running.log.getvalue().count("server.st") == 2
 
 
 class Broken(MemoryEngine):
@@ -154,7 +154,7 @@ async def test_cancelled_from_outside() -> None:
 
 async def test_made_up_secret() -> None:
     """In development a secret is made for the run, another one each time."""
-    async with running() as first, running() as second:
+    async with run_gateway() as first, run_gateway() as second:
         client = await second.client()
         await ask(client, "auth", token=first.token("ann"))
         assert errors(client) == ["Authentication failed"]
@@ -164,29 +164,29 @@ async def test_made_up_secret() -> None:
 async def test_token_says_what_is_wanted() -> None:
     """A token made here carries the issuer and audience that are asked for, and any claim."""
     given = with_secrets(settings(), SECRET, issuer="me", audience="app")
-    async with running(given) as house:
-        client = await house.client("ann", email="ann@example.com", workspaceId="w1")
+    async with run_gateway(given) as running:
+        client = await running.client("ann", email="ann@example.com", workspaceId="w1")
         claims = session_of(client).claims
         assert claims is not None
         assert (claims.issuer, claims.email, claims.workspace) == ("me", "ann@example.com", "w1")
-        assert claims.expires_at == house.clock.time() + 3600
+        assert claims.expires_at == running.clock.time() + 3600
         assert claims.token_id
 
 
 async def test_no_secret_no_token() -> None:
     """Where tokens are verified with public keys none can be made."""
     given = settings(tokens=Tokens(jwks_url="http://127.0.0.1:1/keys"))
-    async with running(given) as house:
+    async with run_gateway(given) as running:
         with pytest.raises(RuntimeError, match="issuer"):
-            house.gateway.token("ann")
+            running.gateway.token("ann")
 
 
 async def test_rotation_of_secrets() -> None:
     """With several secrets all verify, and the first signs."""
-    async with running(with_secrets(settings(), SECRET, OTHER)) as house:
-        async with running(with_secrets(settings(), OTHER)) as old:
+    async with run_gateway(with_secrets(settings(), SECRET, OTHER)) as running:
+        async with run_gateway(with_secrets(settings(), OTHER)) as old:
             token = old.token("ann")
-        client = await house.client()
+        client = await running.client()
         await ask(client, "auth", token=token)
         assert kinds(client) == ["handshake", "auth_success"]
 
@@ -196,14 +196,14 @@ async def test_rotation_of_secrets() -> None:
 
 async def test_reload_of_secrets() -> None:
     """After a reload tokens of the new secret are good and those of the old are not; sessions stay."""
-    async with running(with_secrets(settings(), SECRET)) as house:
-        client = await house.client("ann")
-        old = house.token("ann")
-        house.gateway.reload(with_secrets(house.gateway.settings, OTHER))
-        late = await house.client()
+    async with run_gateway(with_secrets(settings(), SECRET)) as running:
+        client = await running.client("ann")
+        old = running.token("ann")
+        running.gateway.reload(with_secrets(running.gateway.settings, OTHER))
+        late = await running.client()
         await ask(late, "auth", token=old)
         assert errors(late) == ["Authentication failed"]
-        await house.authenticate(late, "bob")
+        await running.authenticate(late, "bob")
         await ask(client, "heartbeat")
         assert kinds(client)[-1] == "heartbeat_response"
 
@@ -211,26 +211,26 @@ async def test_reload_of_secrets() -> None:
 async def test_reload_of_the_session_secret() -> None:
     """With another session secret, session tokens given out before are good for nothing."""
     given = with_secrets(settings(), SECRET, session_secret=Secret("1" * 16 + OTHER))
-    async with running(given) as house:
-        token = (await house.client("ann")).last("auth_success")["wsToken"]
+    async with run_gateway(given) as running:
+        token = (await running.client("ann")).last("auth_success")["wsToken"]
         fresh = with_secrets(given, SECRET, session_secret=Secret("2" * 16 + OTHER))
-        house.gateway.reload(fresh)
-        client = await house.client()
+        running.gateway.reload(fresh)
+        client = await running.client()
         await ask(client, "auth", wsToken=token)
         assert errors(client) == ["Authentication failed"]
 
 
 async def test_reload_of_origins_and_limits() -> None:
     """New origins and limits hold for the next who comes and the next message."""
-    async with running() as house:
-        client = await house.client("ann")
+    async with run_gateway() as running:
+        client = await running.client("ann")
         limits = Limits(messages=RateLimit(rate=Rate(1, 60.0, 1), mode=LimitMode.ENFORCE))
         changed = settings(
             rooms={"limits": limits, "allowed_origins": ("https://app.example.com",)}
         )
-        house.gateway.reload(changed)
-        assert await house.refusal(origin="http://localhost") is HandshakeRejection.ORIGIN
-        await connect(house.gateway, origin="https://app.example.com")
+        running.gateway.reload(changed)
+        assert await running.refusal(origin="http://localhost") is HandshakeRejection.ORIGIN
+        await connect(running.gateway, origin="https://app.example.com")
         for _ in range(2):
             await ask(client, "heartbeat")
         assert errors(client) == ["Rate limit exceeded"]
@@ -247,59 +247,59 @@ async def test_reload_of_origins_and_limits() -> None:
 )
 async def test_bad_reload_changes_nothing(bad: dict[str, Any]) -> None:
     """Settings that cannot be served are refused, and the old ones stay in force whole."""
-    async with running(with_secrets(settings(), SECRET)) as house:
-        before = house.gateway.settings
+    async with run_gateway(with_secrets(settings(), SECRET)) as running:
+        before = running.gateway.settings
         changed = settings(rooms={"allowed_origins": ("https://app.example.com",)}, **bad)
         with pytest.raises((SettingsError, ValueError)):
-            house.gateway.reload(changed)
-        assert house.gateway.settings is before
-        await house.client("ann")
-        assert await house.refusal(origin="https://app.example.com") is HandshakeRejection.ORIGIN
+            running.gateway.reload(changed)
+        assert running.gateway.settings is before
+        await running.client("ann")
+        assert await running.refusal(origin="https://app.example.com") is HandshakeRejection.ORIGIN
 
 
 async def test_reload_without_a_secret_keeps_it() -> None:
     """A development run whose secret was made up keeps it over a reload."""
-    async with running() as house:
-        token = house.token("ann")
-        house.gateway.reload(settings())
-        client = await house.client()
+    async with run_gateway() as running:
+        token = running.token("ann")
+        running.gateway.reload(settings())
+        client = await running.client()
         await ask(client, "auth", token=token)
         assert kinds(client)[-1] == "auth_success"
 
 
 async def test_reload_from_a_secret_to_public_keys() -> None:
     """In development public keys replace secrets at once: no secret is kept beside them."""
-    async with running(with_secrets(settings(), SECRET)) as house:
-        ann = house.token("ann")
+    async with run_gateway(with_secrets(settings(), SECRET)) as running:
+        ann = running.token("ann")
         tokens = Tokens(public_keys=(issuer_key("a").pem,))
-        house.gateway.reload(replace(house.gateway.settings, tokens=tokens))
-        client = await house.client()
+        running.gateway.reload(replace(running.gateway.settings, tokens=tokens))
+        client = await running.client()
         await ask(client, "auth", token=ann)
         assert errors(client) == ["Authentication failed"]
         await ask(
-            client, "auth", token=issuer_key("a").token(exp=house.clock.time() + 60, iat=None)
+            client, "auth", token=issuer_key("a").token(exp=running.clock.time() + 60, iat=None)
         )
         assert kinds(client)[-1] == "auth_success"
 
 
 async def test_reload_judges_everyone() -> None:
     """A reload judges those who are authenticated again, and leaves the others alone."""
-    async with running() as house:
-        client, stranger = await house.client("ann", "lobby"), await house.client()
-        house.gateway.reload(settings())
+    async with run_gateway() as running:
+        client, stranger = await running.client("ann", "lobby"), await running.client()
+        running.gateway.reload(settings())
         await settle()
         await ask(client, "message", roomId="lobby", content="x")
-        await house.authenticate(stranger, "bob")
+        await running.authenticate(stranger, "bob")
         assert contents(client) == ["x"]
-        assert house.events(Event.INTERNAL_ERROR) == 0
+        assert running.events(Event.INTERNAL_ERROR) == 0
 
 
 async def test_what_needs_a_restart_stays() -> None:
     """What cannot change while running is as it was after a reload."""
-    async with running(settings(rooms={"auth_timeout": 5.0})) as house:
-        house.gateway.reload(settings(rooms={"auth_timeout": 500.0}))
-        client = await house.client()
-        await house.advance(6)
+    async with run_gateway(settings(rooms={"auth_timeout": 5.0})) as running:
+        running.gateway.reload(settings(rooms={"auth_timeout": 500.0}))
+        client = await running.client()
+        await running.advance(6)
         assert client.closed == (1008, "Authentication timeout")
 
 
@@ -308,12 +308,12 @@ async def test_what_needs_a_restart_stays() -> None:
 
 async def test_connections_and_channels() -> None:
     """The application sees who is connected from where, and which channels are listened to."""
-    async with running(settings(echo={"enabled": True, "auth": AuthMode.NONE})) as house:
-        await house.client("ann", "a", "b", peer="192.0.2.77")
-        await house.client("bob", "a")
-        await house.client()
-        await connect(house.gateway, "/echo")
-        infos = house.gateway.connections()
+    async with run_gateway(settings(echo={"enabled": True, "auth": AuthMode.NONE})) as running:
+        await running.client("ann", "a", "b", peer="192.0.2.77")
+        await running.client("bob", "a")
+        await running.client()
+        await connect(running.gateway, "/echo")
+        infos = running.gateway.connections()
         assert [(info.user, info.endpoint) for info in infos] == [
             ("ann", "rooms"),
             ("bob", "rooms"),
@@ -322,16 +322,16 @@ async def test_connections_and_channels() -> None:
         ]
         assert infos[0].address == "192.0.2.xxx"
         assert infos[0].channels == ("rooms:a", "rooms:b")
-        assert house.gateway.channels() == {"rooms:a": 2, "rooms:b": 1}
-        assert [info.user for info in house.gateway.connections("bob")] == ["bob"]
-        operations = house.gateway.operations
+        assert running.gateway.channels() == {"rooms:a": 2, "rooms:b": 1}
+        assert [info.user for info in running.gateway.connections("bob")] == ["bob"]
+        operations = running.gateway.operations
         assert [info.endpoint for info in operations.connections(endpoint="echo")] == ["echo"]
         page = operations.connections(endpoint="rooms", offset=1, limit=1)
         assert [info.user for info in page] == ["bob"]
         assert (operations.count_connections(), operations.count_connections("bob")) == (4, 1)
         assert list(operations.channel_names()) == ["rooms:a", "rooms:b"]
         assert operations.channel_size(Channel.parse("rooms:a")) == 2
-        await house.advance(5)
+        await running.advance(5)
         info = operations.info()
         assert (info.clients, info.users, info.subscriptions, info.channels) == (4, 2, 3, 2)
         assert (info.uptime, len(info.uid)) == (5.0, 16)
@@ -362,7 +362,7 @@ def test_bad_origin_entries(text: str) -> None:
     ],
 )
 def test_insecure(enabled: bool, mode: AuthMode, expected: bool) -> None:
-    """A gateway with an open door says so in its metrics."""
+    """A gateway with an open endpoint says so in its metrics."""
     given = settings(echo={"enabled": enabled, "auth": mode})
     assert insecure(given) is expected
     telemetry = make_telemetry(given, FakeClock(), StringIO())
@@ -373,22 +373,22 @@ def test_insecure(enabled: bool, mode: AuthMode, expected: bool) -> None:
 
 async def test_events_of_a_life() -> None:
     """The beginning and the end are recorded, each connection, and each way in."""
-    async with running(settings(rooms={"credentials": CREDENTIALS})) as house:
-        await house.client("ann")
-        await connect(house.gateway, authorization=f"Bearer {house.token('bob')}")
+    async with run_gateway(settings(rooms={"credentials": CREDENTIALS})) as running:
+        await running.client("ann")
+        await connect(running.gateway, authorization=f"Bearer {running.token('bob')}")
         counted = [Event.SERVER_START, Event.CONN_OPEN, Event.AUTH_OK, Event.CONN_CLOSE]
-        assert [house.events(event) for event in counted] == [1, 2, 2, 0]
+        assert [running.events(event) for event in counted] == [1, 2, 2, 0]
 
 
 async def test_over_a_slow_engine() -> None:
     """A gateway may be given an engine, and stops with its calls still on the wire."""
     clock = FakeClock()
     engine = SlowEngine(clock)
-    async with running(engine=engine, clock=clock) as house:
-        client = await house.client()
-        client.send({"type": "auth", "data": {"token": house.token("ann")}})
+    async with run_gateway(engine=engine, clock=clock) as running:
+        client = await running.client()
+        client.send({"type": "auth", "data": {"token": running.token("ann")}})
         await settle()
-        assert house.gateway.node.engine.name == "slow"
+        assert running.gateway.node.engine.name == "slow"
         assert engine.waiting
     await settle()
     assert client.closed == (3001, "shutdown")
@@ -396,13 +396,13 @@ async def test_over_a_slow_engine() -> None:
 
 async def test_two_gateways_do_not_meet() -> None:
     """Two gateways in one process share nothing."""
-    async with running() as first, running() as second:
+    async with run_gateway() as first, run_gateway() as second:
         ann = await first.client("ann", "lobby")
         await second.client("ann", "lobby")
         await second.gateway.publish("rooms:lobby", "x")
         await settle()
         assert contents(ann) == []
-        assert isinstance(second, House)
+        assert isinstance(second, RunningGateway)
 
 
 # -- claims of an issuer
@@ -414,17 +414,17 @@ def reading(**tokens: Any) -> Settings:
     return settings(tokens=given, log=LogSettings(format=LogFormat.JSON))
 
 
-def logged(house: House, event: Event) -> list[dict[str, Any]]:
+def logged(running: RunningGateway, event: Event) -> list[dict[str, Any]]:
     """The log lines of an event, once the gateway has stopped."""
-    lines = [json.loads(line) for line in house.log.getvalue().splitlines()]
+    lines = [json.loads(line) for line in running.log.getvalue().splitlines()]
     return [line for line in lines if line["event"] == event]
 
 
 async def test_roles_at_a_path() -> None:
     """A user has the roles that stand at the configured path of its token."""
-    async with running(reading(claims=Claims(roles="realm_access.roles"))) as house:
-        client = await house.client()
-        token = house.gateway.token("ann", realm_access={"roles": ["user"]}, roles=["other"])
+    async with run_gateway(reading(claims=Claims(roles="realm_access.roles"))) as running:
+        client = await running.client()
+        token = running.gateway.token("ann", realm_access={"roles": ["user"]}, roles=["other"])
         await ask(client, "auth", token=token)
         assert client.last("auth_success")["user"]["roles"] == ["user"]
         await ask(client, "join", roomId="lobby")
@@ -433,43 +433,43 @@ async def test_roles_at_a_path() -> None:
 
 async def test_a_wrong_claim_is_named_in_the_log() -> None:
     """Why a token is refused is logged with the configured place of the claim, and with nothing of it."""
-    async with running(reading(claims=Claims(roles="realm_access.roles"))) as house:
-        client = await house.client()
+    async with run_gateway(reading(claims=Claims(roles="realm_access.roles"))) as running:
+        client = await running.client()
         for claims in ({"realm_access": "canary"}, {"realm_access": {"roles": 5}}):
-            await ask(client, "auth", token=house.gateway.token("ann", **claims))
+            await ask(client, "auth", token=running.gateway.token("ann", **claims))
         assert errors(client) == ["Authentication failed"] * 2
-    found = [(line["reason"], line["claim"]) for line in logged(house, Event.AUTH_FAIL)]
+    found = [(line["reason"], line["claim"]) for line in logged(running, Event.AUTH_FAIL)]
     assert found == [("claims", "realm_access.roles")] * 2
-    assert "canary" not in house.log.getvalue()
+    assert "canary" not in running.log.getvalue()
 
 
 async def test_a_claim_that_never_appears_is_logged_once() -> None:
     """When no token has a configured claim, one line says which; a claim that appeared is not named."""
     claims = Claims(roles="realm_access.roles", workspace="org.id")
-    async with running(reading(claims=claims)) as house:
+    async with run_gateway(reading(claims=claims)) as running:
         for number in range(25):
-            client = await house.client(peer=f"10.0.0.{number}")
-            await ask(client, "auth", token=house.gateway.token("ann", roles=[], org={"id": "w"}))
-    (line,) = logged(house, Event.TOKEN_CLAIM_ABSENT)
+            client = await running.client(peer=f"10.0.0.{number}")
+            await ask(client, "auth", token=running.gateway.token("ann", roles=[], org={"id": "w"}))
+    (line,) = logged(running, Event.TOKEN_CLAIM_ABSENT)
     assert (line["claim"], line["count"]) == ("realm_access.roles", 10)
 
 
 async def test_claims_that_nobody_configured_are_not_missed() -> None:
     """Tokens without claims of the usual names cause no line."""
-    async with running(reading()) as house:
+    async with run_gateway(reading()) as running:
         for number in range(25):
-            client = await house.client(peer=f"10.0.0.{number}")
-            await ask(client, "auth", token=house.gateway.token("ann"))
-    assert logged(house, Event.AUTH_OK)
-    assert logged(house, Event.TOKEN_CLAIM_ABSENT) == []
+            client = await running.client(peer=f"10.0.0.{number}")
+            await ask(client, "auth", token=running.gateway.token("ann"))
+    assert logged(running, Event.AUTH_OK)
+    assert logged(running, Event.TOKEN_CLAIM_ABSENT) == []
 
 
 async def test_required_claims_are_in_tokens_made_here() -> None:
     """A token of the gateway has what the settings ask for; one without it is refused by its claim."""
-    async with running(reading(require={"act.use": ("access", "x"), "n": (1,)})) as house:
-        client = await house.client()
-        await ask(client, "auth", token=house.gateway.token("ann", n=2))
-        await ask(client, "auth", token=house.gateway.token("ann"))
+    async with run_gateway(reading(require={"act.use": ("access", "x"), "n": (1,)})) as running:
+        client = await running.client()
+        await ask(client, "auth", token=running.gateway.token("ann", n=2))
+        await ask(client, "auth", token=running.gateway.token("ann"))
         assert kinds(client)[-2:] == ["error", "auth_success"]
-    (line,) = logged(house, Event.AUTH_FAIL)
+    (line,) = logged(running, Event.AUTH_FAIL)
     assert (line["reason"], line["claim"]) == ("required", "n")

@@ -7,7 +7,7 @@ import pytest
 
 from portward.app import service_manager
 from portward.app.service_manager import READY, notified, notify
-from tests.starting import starting
+from tests.process_start import starting
 
 PATIENCE = 60.0
 

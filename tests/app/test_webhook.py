@@ -17,8 +17,8 @@ from portward.model.approval import Approval, Decision, Verdict
 from portward.model.channel import Channel
 from portward.settings import Secret, Settings, load
 from portward.telemetry.events import Event
-from tests.house import House, running, settings
-from tests.sockets import member
+from tests.running_gateway import RunningGateway, run_gateway, settings
+from tests.socketio_peer import member
 
 SECRET = "N2u8Wq3Zk5Yb7Tc9Rd1Fe4Hg6Jj0Lm2Pn8Qs5Vt3Xw"
 PATIENCE = 30.0
@@ -120,27 +120,27 @@ async def until(true: Callable[[], bool]) -> None:
 
 
 @asynccontextmanager
-async def posting(url: str) -> AsyncIterator[tuple[Webhook, House]]:
+async def posting(url: str) -> AsyncIterator[tuple[Webhook, RunningGateway]]:
     """What posts for a gateway, in its telemetry and on its clock."""
-    async with running(settings()) as house:
-        found = Webhook(targets(with_hook(url)), house.clock, house.gateway.telemetry)
+    async with run_gateway(settings()) as running:
+        found = Webhook(targets(with_hook(url)), running.clock, running.gateway.telemetry)
         try:
-            yield found, house
+            yield found, running
         finally:
             await found.aclose()
 
 
-def failures(house: House) -> list[str]:
+def failures(running: RunningGateway) -> list[str]:
     """The reasons of every failure that was logged, in order."""
-    assert house.gateway.telemetry.log.flush()
-    lines = [line for line in house.log.getvalue().splitlines() if "webhook.fail" in line]
+    assert running.gateway.telemetry.log.flush()
+    lines = [line for line in running.log.getvalue().splitlines() if "webhook.fail" in line]
     return [line.partition("reason=")[2].split()[0] for line in lines]
 
 
-async def decide(house: House, **said: Any) -> str:
+async def decide(running: RunningGateway, **said: Any) -> str:
     """Have a member decide on a request; returns its id."""
-    ann = await member(house, "ann", "workspace:w1:approvals")
-    asked = await house.gateway.workspaces.request_approval("w1", "Refund?", {"order": 7})
+    ann = await member(running, "ann", "workspace:w1:approvals")
+    asked = await running.gateway.workspaces.request_approval("w1", "Refund?", {"order": 7})
     answer = {"requestId": asked.id, "decision": "approve", **said}
     assert await ann.call("approval_response", answer) == {"ok": True}
     return asked.id
@@ -148,11 +148,11 @@ async def decide(house: House, **said: Any) -> str:
 
 async def test_a_verdict_is_posted() -> None:
     """Signed, as JSON, once, with who decided what and when, and nothing of the request's data."""
-    async with backend() as there, running(with_hook(there.url)) as house:
-        asked = await decide(house, comment="fine")
+    async with backend() as there, run_gateway(with_hook(there.url)) as running:
+        asked = await decide(running, comment="fine")
         await there.count(1)
         ((headers, content),) = there.heard
-        assert failures(house) == []
+        assert failures(running) == []
     assert headers[""] == "POST /approvals?key=hunter2 HTTP/1.1"
     assert headers["content-type"] == "application/json"
     assert headers["user-agent"].startswith("portward/")
@@ -164,14 +164,14 @@ async def test_a_verdict_is_posted() -> None:
         "decision": "approve",
         "userId": "ann",
         "comment": "fine",
-        "decidedAt": int(house.clock.time() * 1000),
+        "decidedAt": int(running.clock.time() * 1000),
     }
 
 
 async def test_without_a_secret_nothing_is_signed() -> None:
     """And what was not said is not sent."""
-    async with backend() as there, running(with_hook(there.url, "")) as house:
-        await decide(house)
+    async with backend() as there, run_gateway(with_hook(there.url, "")) as running:
+        await decide(running)
         await there.count(1)
         ((headers, content),) = there.heard
     assert "x-portward-signature" not in headers
@@ -180,16 +180,16 @@ async def test_without_a_secret_nothing_is_signed() -> None:
 
 async def test_without_an_address_nothing_is_posted() -> None:
     """A gateway of default settings keeps verdicts to itself."""
-    async with running(settings(roles={"agent": ("approvals.decide",)})) as house:
-        await decide(house)
-        assert failures(house) == []
+    async with run_gateway(settings(roles={"agent": ("approvals.decide",)})) as running:
+        await decide(running)
+        assert failures(running) == []
 
 
 async def test_a_reload_moves_it() -> None:
     """Another address and another key hold for the next verdict."""
-    async with backend() as old, backend() as new, running(with_hook(old.url)) as house:
-        house.gateway.reload(with_hook(new.url, SECRET[::-1]))
-        await decide(house)
+    async with backend() as old, backend() as new, run_gateway(with_hook(old.url)) as running:
+        running.gateway.reload(with_hook(new.url, SECRET[::-1]))
+        await decide(running)
         await new.count(1)
         ((headers, content),) = new.heard
         assert headers["x-portward-signature"] == module.sign(content, SECRET[::-1])
@@ -198,66 +198,66 @@ async def test_a_reload_moves_it() -> None:
 
 async def test_a_failure_is_tried_again() -> None:
     """With growing pauses, five times in all; then it is given up, and all of it recorded."""
-    async with backend() as there, posting(there.url) as (hook, house):
+    async with backend() as there, posting(there.url) as (hook, running):
         there.status = "500 Oops"
         hook.decided(approval())
         for number, pause in enumerate(PAUSES, start=1):
             await there.count(number)
-            await until(lambda: house.clock.pending > 0 and len(hook) == 1 and not there.open)
-            await until(lambda n=number: house.events(Event.WEBHOOK_FAIL) == n)  # type: ignore[misc]  # bound now
-            house.clock.advance(pause - 0.01)
+            await until(lambda: running.clock.pending > 0 and len(hook) == 1 and not there.open)
+            await until(lambda n=number: running.events(Event.WEBHOOK_FAIL) == n)  # type: ignore[misc]  # bound now
+            running.clock.advance(pause - 0.01)
             assert len(there.heard) == number
-            house.clock.advance(0.01)
+            running.clock.advance(0.01)
         await there.count(len(PAUSES) + 1)
         await until(lambda: not len(hook))
-        assert failures(house) == ["status"] * 5 + ["given_up"]
+        assert failures(running) == ["status"] * 5 + ["given_up"]
         assert len({content for _, content in there.heard}) == 1
-        log = house.log.getvalue()
+        log = running.log.getvalue()
         assert "hunter2" not in log
         assert SECRET not in log
 
 
 async def test_a_later_attempt_gets_through() -> None:
     """Then nothing more is sent."""
-    async with backend() as there, posting(there.url) as (hook, house):
+    async with backend() as there, posting(there.url) as (hook, running):
         there.status = "503 Later"
         hook.decided(approval())
-        await until(lambda: house.events(Event.WEBHOOK_FAIL) == 1)
+        await until(lambda: running.events(Event.WEBHOOK_FAIL) == 1)
         there.status = "200 OK"
-        house.clock.advance(PAUSES[0])
+        running.clock.advance(PAUSES[0])
         await there.count(2)
         await until(lambda: not len(hook))
-        house.clock.advance(1000)
-        assert (len(there.heard), failures(house)) == (2, ["status"])
+        running.clock.advance(1000)
+        assert (len(there.heard), failures(running)) == (2, ["status"])
 
 
 async def test_redirects_are_not_followed() -> None:
     """A redirect is no answer, and the address in it is not asked."""
-    async with backend() as there, backend() as other, posting(there.url) as (hook, house):
+    async with backend() as there, backend() as other, posting(there.url) as (hook, running):
         there.status, there.head = "307 Elsewhere", f"Location: {other.url}\r\n"
         hook.decided(approval())
-        await until(lambda: house.events(Event.WEBHOOK_FAIL) == 1)
-        assert (failures(house), other.heard) == (["status"], [])
+        await until(lambda: running.events(Event.WEBHOOK_FAIL) == 1)
+        assert (failures(running), other.heard) == (["status"], [])
 
 
 async def test_nobody_is_there() -> None:
     """A connection that is refused is a failure like another."""
     async with backend() as there:
         url = there.url
-    async with posting(url) as (hook, house):
+    async with posting(url) as (hook, running):
         hook.decided(approval())
-        await until(lambda: house.events(Event.WEBHOOK_FAIL) == 1)
-        assert failures(house) == ["connection"]
+        await until(lambda: running.events(Event.WEBHOOK_FAIL) == 1)
+        assert failures(running) == ["connection"]
 
 
 async def test_a_silent_backend(monkeypatch: pytest.MonkeyPatch) -> None:
     """No answer in time is a failure; the connection is given up."""
     monkeypatch.setattr(module, "TIMEOUT", 0.05)
-    async with backend() as there, posting(there.url) as (hook, house):
+    async with backend() as there, posting(there.url) as (hook, running):
         there.answering.clear()
         hook.decided(approval())
-        await until(lambda: house.events(Event.WEBHOOK_FAIL) == 1)
-        assert failures(house) == ["timeout"]
+        await until(lambda: running.events(Event.WEBHOOK_FAIL) == 1)
+        assert failures(running) == ["timeout"]
 
 
 async def test_few_at_once_and_none_lost() -> None:
@@ -277,12 +277,12 @@ async def test_few_at_once_and_none_lost() -> None:
 
 async def test_there_is_room_for_so_many() -> None:
     """What finds no room is dropped and recorded; deciding never waits."""
-    async with backend() as there, posting(there.url) as (hook, house):
+    async with backend() as there, posting(there.url) as (hook, running):
         there.answering.clear()
         for number in range(ROOM + 3):
             hook.decided(approval(number))
         assert len(hook) == ROOM
-        assert house.events(Event.WEBHOOK_FAIL) == 3
+        assert running.events(Event.WEBHOOK_FAIL) == 3
         hook.targets = {}
         await there.count(AT_ONCE)
 
@@ -290,10 +290,10 @@ async def test_there_is_room_for_so_many() -> None:
 async def test_the_end_of_the_gateway(monkeypatch: pytest.MonkeyPatch) -> None:
     """What waits for another try, or for an answer that does not come, is given up and recorded."""
     monkeypatch.setattr(module, "GRACE", 0.05)
-    async with backend() as there, posting(there.url) as (hook, house):
+    async with backend() as there, posting(there.url) as (hook, running):
         there.status = "500 Oops"
         hook.decided(approval(1))
-        await until(lambda: house.events(Event.WEBHOOK_FAIL) == 1)
+        await until(lambda: running.events(Event.WEBHOOK_FAIL) == 1)
         there.answering.clear()
         for number in range(2, 4 + AT_ONCE):
             hook.decided(approval(number))
@@ -301,36 +301,36 @@ async def test_the_end_of_the_gateway(monkeypatch: pytest.MonkeyPatch) -> None:
         await hook.aclose()
         assert len(hook) == 0
         hook.decided(approval(99))
-        assert failures(house)[:2] == ["status", "closed"]
-        assert house.events(Event.WEBHOOK_FAIL) == 1 + 1 + AT_ONCE + 2 + 1
-        house.clock.advance(1000)
+        assert failures(running)[:2] == ["status", "closed"]
+        assert running.events(Event.WEBHOOK_FAIL) == 1 + 1 + AT_ONCE + 2 + 1
+        running.clock.advance(1000)
         assert len(there.heard) == 1 + AT_ONCE
 
 
 async def test_the_last_posts_get_through() -> None:
     """A gateway that stops waits a moment for those that are answered; a failure is not tried again."""
-    async with backend() as there, posting(there.url) as (hook, house):
+    async with backend() as there, posting(there.url) as (hook, running):
         for number in range(20):
             hook.decided(approval(number))
         await hook.aclose()
-        assert (len(there.heard), failures(house)) == (20, [])
-    async with backend() as there, posting(there.url) as (hook, house):
+        assert (len(there.heard), failures(running)) == (20, [])
+    async with backend() as there, posting(there.url) as (hook, running):
         there.status = "500 Oops"
         hook.decided(approval())
         await hook.aclose()
-        assert failures(house) == ["status", "given_up"]
+        assert failures(running) == ["status", "given_up"]
 
 
 async def test_an_address_that_cannot_be_posted_to() -> None:
     """A surprise of the HTTP library is recorded, and takes nothing with it."""
-    async with backend() as there, posting(there.url) as (hook, house):
+    async with backend() as there, posting(there.url) as (hook, running):
         wrong = Target("workspaces", cast("str", 7), Secret("x"))
         hook.targets = {"workspaces": (wrong, *hook.targets["workspaces"])}
         hook.decided(approval())
         await there.count(1)
         await until(lambda: len(hook) == 1)
-        assert house.events(Event.INTERNAL_ERROR) == 1
-        assert failures(house) == ["internal"]
+        assert running.events(Event.INTERNAL_ERROR) == 1
+        assert failures(running) == ["internal"]
 
 
 def test_targets_are_those_of_the_settings() -> None:

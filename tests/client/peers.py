@@ -9,7 +9,7 @@ from portward.app.gateway import Gateway
 from portward.client.link import LinkClosed
 from portward.testing.gateway import MemoryClient, request
 from portward.wire.message import WireMessage
-from tests.house import RoutedGate
+from tests.running_gateway import RoutedGate
 
 Answer = tuple[str, Any]
 Answerer = Callable[[Any], Answer | list[Answer]]

@@ -10,7 +10,7 @@ import httpx
 
 from portward.security.tokens import sign
 from tests.e2e.process import KEY, SECRET
-from tests.starting import starting
+from tests.process_start import starting
 
 SETTINGS: Final = f"""
 [server]

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from threading import Event, Thread
 from typing import Final
 
-from tests.e2e.directory import COOKIE as NAME
-from tests.e2e.directory import Directory, directory
-from tests.e2e.viewer import TOPICS
+from tests.e2e.live_client import TOPICS
+from tests.e2e.provider_server import COOKIE as NAME
+from tests.e2e.provider_server import Directory, directory
 from tests.realtime_api import FaultyUpstream
 
 PATIENCE: Final = 60.0

@@ -10,7 +10,7 @@ from tests.clients.browser import Browser, chromium
 from tests.clients.chromium_page import Site, Tab, site_and_gateway, tab
 from tests.clients.conversation import Conversation, transcripts
 from tests.clients.fault_proxy import UNHARMED, Script, always
-from tests.e2e.houses import until
+from tests.e2e.gateways import until
 from tests.e2e.socketio_chromium import need_chromium
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]

@@ -12,7 +12,7 @@ from tests.clients.driven import DRIVERS, PACKAGE, need_package
 from tests.clients.fault_proxy import fault_proxy
 from tests.clients.gateway import gateway_process, token
 from tests.clients.site import site
-from tests.e2e.houses import until
+from tests.e2e.gateways import until
 from tests.e2e.socketio_chromium import need_chromium
 
 pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(120)]

@@ -14,7 +14,7 @@ from tests.clients.browser import Browser, chromium
 from tests.clients.chromium_page import Site, Tab, site_and_gateway, tab
 from tests.clients.gateway import token
 from tests.clients.programs import Record
-from tests.e2e.houses import until
+from tests.e2e.gateways import until
 from tests.e2e.socketio_chromium import need_chromium
 
 pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(300)]

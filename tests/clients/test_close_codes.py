@@ -11,7 +11,7 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
 from tests.clients.driven import CLIENTS, Driver, with_each
-from tests.e2e.houses import until
+from tests.e2e.gateways import until
 
 SILENCE: Final = 0.12
 """Many times the wait before an attempt, in the time of these clients."""

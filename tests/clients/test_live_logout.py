@@ -7,9 +7,9 @@ import pytest
 
 from tests.clients.browser import chromium
 from tests.clients.chromium_page import site_and_gateway, tab
-from tests.e2e.directory import COOKIE, directory
+from tests.e2e.live_client import TOPICS
+from tests.e2e.provider_server import COOKIE, directory
 from tests.e2e.socketio_chromium import need_chromium
-from tests.e2e.viewer import TOPICS
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(150)]
 

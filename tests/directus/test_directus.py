@@ -63,7 +63,7 @@ async def directus(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Di
         yield running
 
 
-class House:
+class RunningDirectus:
     """A gateway with its listener, in front of a Directus."""
 
     def __init__(self, gateway: Gateway, address: str) -> None:
@@ -117,7 +117,7 @@ class House:
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def house(directus: Directus, tmp_path: Path) -> AsyncIterator[House]:
+async def served(directus: Directus, tmp_path: Path) -> AsyncIterator[RunningDirectus]:
     """A gateway that has asked nothing yet."""
     file = tmp_path / "portward.toml"
     file.write_text(CONFIG.format(url=directus.url))
@@ -128,7 +128,7 @@ async def house(directus: Directus, tmp_path: Path) -> AsyncIterator[House]:
         await server.start()
         host, port = server.public.addresses[0]
         try:
-            yield House(gateway, f"{host}:{port}")
+            yield RunningDirectus(gateway, f"{host}:{port}")
         finally:
             await server.stop()
 
@@ -169,88 +169,94 @@ def tampered(cookie: str) -> str:
 # -- admission
 
 
-async def test_the_cookie_of_a_login_admits(directus: Directus, house: House) -> None:
+async def test_the_cookie_of_a_login_admits(directus: Directus, served: RunningDirectus) -> None:
     """Who logged in over REST is let in by the cookie alone, and is who Directus says."""
-    async with house.visit(await directus.login(READER)):
-        user = house.user()
+    async with served.visit(await directus.login(READER)):
+        user = served.user()
     assert (user["email"], user["first_name"], user["last_name"]) == (READER, READER, None)
     assert user["id"]
     assert user["role"]
 
 
 async def test_who_may_not_read_their_own_account_is_let_in(
-    directus: Directus, house: House
+    directus: Directus, served: RunningDirectus
 ) -> None:
     """Directus tells no more than the id of a user without access to the app; that is enough."""
-    async with house.visit(await directus.login(STRANGER)):
-        user = house.user()
+    async with served.visit(await directus.login(STRANGER)):
+        user = served.user()
     assert user.pop("id")
     assert user == dict.fromkeys(("email", "role", "first_name", "last_name"))
 
 
-async def test_wrong_cookies_are_refused(directus: Directus, house: House) -> None:
+async def test_wrong_cookies_are_refused(directus: Directus, served: RunningDirectus) -> None:
     """A made-up value, a signature that is not Directus's and a cookie of another name are a 401."""
     cookie = await directus.login(READER)
-    assert await house.status(f"{SESSION}=wrong") == 401
-    assert await house.status(tampered(cookie)) == 401
-    assert await house.status(cookie.replace(SESSION, "session")) == 401
-    assert await house.status(cookie) == 101
+    assert await served.status(f"{SESSION}=wrong") == 401
+    assert await served.status(tampered(cookie)) == 401
+    assert await served.status(cookie.replace(SESSION, "session")) == 401
+    assert await served.status(cookie) == 101
 
 
-async def test_no_cookie_is_refused(house: House) -> None:
+async def test_no_cookie_is_refused(served: RunningDirectus) -> None:
     """Without a cookie it is a 401, and Directus is not asked."""
-    assert await house.status(None) == 401
-    assert house.asked("no_cookie") == 1
-    assert house.asked("unauthorized") == 0
+    assert await served.status(None) == 401
+    assert served.asked("no_cookie") == 1
+    assert served.asked("unauthorized") == 0
 
 
 @pytest.mark.parametrize("page", [None, "https://elsewhere.example.com"])
-async def test_other_pages_are_refused(directus: Directus, house: House, page: str | None) -> None:
+async def test_other_pages_are_refused(
+    directus: Directus, served: RunningDirectus, page: str | None
+) -> None:
     """A good cookie is worth nothing without the origin of an allowed page: 403, nothing is asked."""
-    assert await house.status(await directus.login(READER), page=page) == 403
-    assert house.asked("ok") == 0
+    assert await served.status(await directus.login(READER), page=page) == 403
+    assert served.asked("ok") == 0
 
 
 # -- the end of a session
 
 
-async def test_logout_ends_the_connection(directus: Directus, house: House) -> None:
+async def test_logout_ends_the_connection(directus: Directus, served: RunningDirectus) -> None:
     """A logout ends what is open within the bound; another login of the same user stays."""
     cookie, other = await directus.login(READER), await directus.login(READER)
-    async with house.visit(cookie) as page, house.visit(other) as second:
+    async with served.visit(cookie) as page, served.visit(other) as second:
         await directus.logout(cookie)
         assert await ended(page) == 3503
         assert await subscribe(second, OPEN)
         assert second.close_code is None
-    assert await house.status(cookie) == 401
+    assert await served.status(cookie) == 401
 
 
-async def test_deleted_account_ends_the_connection(directus: Directus, house: House) -> None:
+async def test_deleted_account_ends_the_connection(
+    directus: Directus, served: RunningDirectus
+) -> None:
     """A user whose account is deleted loses what is open within the bound."""
     cookie = await directus.login(LEAVER)
-    async with house.visit(cookie) as page:
+    async with served.visit(cookie) as page:
         await directus.delete(LEAVER)
         assert await ended(page) == 3503
-    assert await house.status(cookie) == 401
+    assert await served.status(cookie) == 401
 
 
-async def test_refreshed_session_ends_the_old_connection(directus: Directus, house: House) -> None:
+async def test_refreshed_session_ends_the_old_connection(
+    directus: Directus, served: RunningDirectus
+) -> None:
     """Directus replaces the cookie on a refresh: what the old one opened ends, the new one is let in."""
     cookie = await directus.login(READER)
-    async with house.visit(cookie) as page:
+    async with served.visit(cookie) as page:
         renewed = await directus.refresh(cookie)
         assert renewed != cookie
         await asyncio.wait_for(page.wait_closed(), PATIENCE)
         assert page.close_code == 3503
-    assert await house.status(renewed) == 101
+    assert await served.status(renewed) == 101
 
 
 # -- topics
 
 
-async def test_permissions_open_topics(directus: Directus, house: House) -> None:
+async def test_permissions_open_topics(directus: Directus, served: RunningDirectus) -> None:
     """Who may read the event follows it; one hidden by a rule, one missing and one absurd read the same."""
-    async with house.visit(await directus.login(READER)) as page:
+    async with served.visit(await directus.login(READER)) as page:
         answer = await subscribe(page, OPEN)
         assert (answer["type"], answer["topic"]) == ("subscribed", f"event:{OPEN}")
         for event in (HIDDEN, MISSING, UNREADABLE):
@@ -258,21 +264,21 @@ async def test_permissions_open_topics(directus: Directus, house: House) -> None
 
 
 async def test_without_permission_all_topics_read_the_same(
-    directus: Directus, house: House
+    directus: Directus, served: RunningDirectus
 ) -> None:
     """Who may read nothing is told the same of every event, there or not."""
-    async with house.visit(await directus.login(STRANGER)) as page:
+    async with served.visit(await directus.login(STRANGER)) as page:
         for event in (OPEN, HIDDEN, MISSING, UNREADABLE):
             assert await subscribe(page, event) == forbidden(event)
 
 
-async def test_publications_and_snapshot(directus: Directus, house: House) -> None:
+async def test_publications_and_snapshot(directus: Directus, served: RunningDirectus) -> None:
     """A publication arrives; who comes later finds the latest of each key in the snapshot."""
     cookie, topic = await directus.login(READER), f"event:{OPEN}"
-    async with house.visit(cookie) as first, house.visit(cookie) as second:
+    async with served.visit(cookie) as first, served.visit(cookie) as second:
         assert (await subscribe(first, OPEN))["snapshot"] == []
         for score in (1, 2):
-            await house.gateway.publish(f"live:{topic}", {"score": score}, key="score")
+            await served.gateway.publish(f"live:{topic}", {"score": score}, key="score")
         heard = [await hear(first), await hear(first)]
         assert [each["data"] for each in heard] == [{"score": 1}, {"score": 2}]
         assert {(each["type"], each["topic"], each["key"]) for each in heard} == {
@@ -287,45 +293,45 @@ async def test_publications_and_snapshot(directus: Directus, house: House) -> No
 # -- failures
 
 
-async def test_frozen_directus(directus: Directus, house: House) -> None:
+async def test_frozen_directus(directus: Directus, served: RunningDirectus) -> None:
     """While Directus answers nothing newcomers are put off and who is in stays; then all goes on."""
     cookie, handshake = await directus.login(READER), await directus.login(READER)
-    async with house.visit(cookie) as page:
+    async with served.visit(cookie) as page:
         await subscribe(page, OPEN)
         directus.freeze()
         try:
-            assert await house.status(handshake) == 503
-            await house.asked_more("timeout")
-            await still_served(house, page)
+            assert await served.status(handshake) == 503
+            await served.asked_more("timeout")
+            await still_served(served, page)
         finally:
             directus.thaw()
-        await house.admits(handshake)
-        await still_served(house, page)
+        await served.admits(handshake)
+        await still_served(served, page)
         await directus.logout(cookie)
         await asyncio.wait_for(page.wait_closed(), PATIENCE)
         assert page.close_code == 3503
 
 
-async def test_killed_directus(directus: Directus, house: House) -> None:
+async def test_killed_directus(directus: Directus, served: RunningDirectus) -> None:
     """While Directus is gone newcomers are put off and who is in stays; sessions outlive its restart."""
     cookie, handshake = await directus.login(READER), await directus.login(READER)
-    async with house.visit(cookie) as page:
+    async with served.visit(cookie) as page:
         await subscribe(page, OPEN)
         await directus.kill()
         try:
-            assert await house.status(handshake) == 503
-            await house.asked_more("error")
+            assert await served.status(handshake) == 503
+            await served.asked_more("error")
             answer = await subscribe(page, HIDDEN)
             assert (answer["type"], answer["code"]) == ("error", "unavailable")
-            await still_served(house, page)
+            await still_served(served, page)
         finally:
             await directus.start()
-        await house.admits(handshake)
+        await served.admits(handshake)
         assert await subscribe(page, HIDDEN) == forbidden(HIDDEN)
-        await still_served(house, page)
+        await still_served(served, page)
 
 
-async def still_served(house: House, page: ClientConnection) -> None:
+async def still_served(served: RunningDirectus, page: ClientConnection) -> None:
     """A connection that follows the open event hears what is published."""
-    await house.gateway.publish(f"live:event:{OPEN}", "still here")
+    await served.gateway.publish(f"live:event:{OPEN}", "still here")
     assert (await hear(page))["data"] == "still here"

@@ -16,9 +16,9 @@ import pytest
 from portward.client.closes import invites_return
 from portward.client.publisher import AsyncPublisher
 from tests.docs.pages import DOCS, ROOT, blocks
+from tests.e2e.listeners import PATIENCE
 from tests.e2e.nodes import token
 from tests.e2e.process import CONFIG, KEY, Served, serving
-from tests.e2e.roads import PATIENCE
 
 PAGE: Final = DOCS / "endpoints" / "rooms.md"
 NODE: Final = ROOT / "tests" / "js"

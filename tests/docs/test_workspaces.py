@@ -15,8 +15,8 @@ from portward.telemetry.workspaces_gauge import LONGEST, NAME, NAMED
 from portward.transports.engineio.polling import REQUESTS, REQUESTS_AT_ONCE
 from tests.admin.service import ADMIN, serving
 from tests.docs.pages import DOCS, blocks
-from tests.house import House, running, settings
-from tests.sockets import SocketPeer, member
+from tests.running_gateway import RunningGateway, run_gateway, settings
+from tests.socketio_peer import SocketPeer, member
 
 PAGE: Final = DOCS / "endpoints" / "workspaces.md"
 TEXT: Final = PAGE.read_text(encoding="utf-8")
@@ -64,7 +64,7 @@ def test_figures_are_those_of_the_code() -> None:
     assert polls in FLAT
 
 
-async def examples(house: House) -> dict[str, Any]:
+async def examples(running: RunningGateway) -> dict[str, Any]:
     """The page's handlers, put in place as they stand."""
 
     async def may_open(user: str | None, document: Any) -> bool:
@@ -77,7 +77,7 @@ async def examples(house: House) -> dict[str, Any]:
         return [workspace, user, payload]
 
     names: dict[str, Any] = {
-        "gateway": house.gateway,
+        "gateway": running.gateway,
         "look_up": look_up,
         "may_open": may_open,
         "restart": restart,
@@ -90,10 +90,10 @@ async def examples(house: House) -> dict[str, Any]:
 
 async def test_examples_work() -> None:
     """Actions, events with and without a schema, and namespaces do what the page says."""
-    async with running(settings(roles={"agent": ("dashboard.*",)})) as house:
-        await examples(house)
-        ann = await member(house, "ann", "workspace:w1:dashboard")
-        bob = await member(house, "bob")
+    async with run_gateway(settings(roles={"agent": ("dashboard.*",)})) as running:
+        await examples(running)
+        ann = await member(running, "ann", "workspace:w1:dashboard")
+        bob = await member(running, "bob")
         done = await ann.call("dashboard_action", {"action": "restart", "payload": 1})
         assert done == {"ok": True, "result": {"job": ["w1", "ann", 1]}}
         refused = await ann.call("dashboard_action", {"action": "other"})
@@ -122,8 +122,8 @@ async def edited(ann: SocketPeer, bob: SocketPeer) -> None:
 
 async def test_the_signature_example() -> None:
     """A backend that checks as shown takes what is sent, and nothing else."""
-    async with running(settings()) as house:
-        is_ours = (await examples(house))["is_ours"]
+    async with run_gateway(settings()) as running:
+        is_ours = (await examples(running))["is_ours"]
     (posted,) = blocks("http", PAGE)
     content = posted.text.strip().splitlines()[-1].encode()
     assert is_ours(content, sign(content, "key"), b"key")

@@ -1,4 +1,4 @@
-"""A gateway that echoes over Engine.IO, behind its own door and behind an ASGI server."""
+"""A gateway that echoes over Engine.IO, behind its own listener and behind an ASGI server."""
 
 import asyncio
 import io
@@ -23,7 +23,7 @@ from portward.settings import Settings, load
 from portward.settings.endpoint import AuthMode, CredentialSource, EndpointSettings, TransportKind
 from portward.telemetry.events import Event
 from portward.telemetry.telemetry import make_telemetry
-from tests.e2e.roads import PATIENCE, uvicorn_server
+from tests.e2e.listeners import PATIENCE, uvicorn_server
 
 PATH = "/engine.io/"
 ORIGIN = "http://localhost:3000"
@@ -146,7 +146,9 @@ def guarded(**changes: Any) -> Settings:
 
 
 @asynccontextmanager
-async def own_door(settings: Settings, tls: ssl.SSLContext | None = None) -> AsyncIterator[Peer]:
+async def own_listener(
+    settings: Settings, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[Peer]:
     """Portward's own listener."""
     log = io.StringIO()
     async with Gateway(settings, telemetry=make_telemetry(settings, LoopClock(), log)) as running:
@@ -182,7 +184,7 @@ async def mounted(settings: Settings) -> AsyncIterator[Peer]:
             await peer.http.aclose()
 
 
-ROADS: dict[str, Callable[[Settings], AbstractAsyncContextManager[Peer]]] = {
-    "own door": own_door,
+LISTENERS: dict[str, Callable[[Settings], AbstractAsyncContextManager[Peer]]] = {
+    "own listener": own_listener,
     "asgi": mounted,
 }

@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from tests.e2e.roads import PATIENCE
+from tests.e2e.listeners import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
 SECRET = "a secret of the tests, long enough to be one"

@@ -8,7 +8,7 @@ from typing import Any
 
 from openai import AsyncOpenAI
 
-from tests.e2e.houses import UNLIMITED, House, Place, own_door
+from tests.e2e.gateways import UNLIMITED, GatewayRunner, Place, own_listener
 from tests.realtime_api import FaultyUpstream
 
 KEY = "sk-canary-of-the-upstream-8f2c"
@@ -36,8 +36,10 @@ class Relayed:
 
 
 @asynccontextmanager
-async def relayed(more: str = "", *, door: House = own_door, **keys: Any) -> AsyncIterator[Relayed]:
-    """Run both, behind one of the doors.
+async def relayed(
+    more: str = "", *, runner: GatewayRunner = own_listener, **keys: Any
+) -> AsyncIterator[Relayed]:
+    """Run both, behind one of the listeners.
 
     `more` goes into the settings, with `URL` for the upstream's address; `keys` go under `[upstream]`.
     """
@@ -54,5 +56,5 @@ async def relayed(more: str = "", *, door: House = own_door, **keys: Any) -> Asy
             {written}
             {more.replace("URL", upstream.url.partition("?")[0])}
         """
-        async with door(toml) as place:
+        async with runner(toml) as place:
             yield Relayed(place, upstream)

@@ -19,7 +19,7 @@ import httpx
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from tests.e2e.houses import UNLIMITED
+from tests.e2e.gateways import UNLIMITED
 from tests.e2e.process import ROOT
 from tests.e2e.socketio_client import PATIENCE
 

@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 import pytest
 import pytest_asyncio
 
+from tests.e2e.listeners import PATIENCE
 from tests.e2e.process import CONFIG, Served, serving
-from tests.e2e.roads import PATIENCE
 
 HOSTS = '\n[server]\nallowed_hosts = ["gate.example", "other.example"]\n'
 UPGRADE = (

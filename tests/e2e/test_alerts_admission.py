@@ -9,8 +9,8 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from portward.security.tokens import sign
-from tests.e2e.houses import DOORS, ORIGIN, UNLIMITED, House, own_door, until
-from tests.e2e.watcher import visitor, watch
+from tests.e2e.alerts_client import visitor, watch
+from tests.e2e.gateways import LISTENERS, ORIGIN, UNLIMITED, GatewayRunner, own_listener, until
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -18,10 +18,10 @@ SECRET = "another secret of the tests, long enough to be one"
 LISTED = UNLIMITED + '[endpoints.alerts]\nallowed_origins = ["https://desk.example"]\n'
 
 
-@pytest.fixture(params=list(DOORS))
-def door(request: pytest.FixtureRequest) -> House:
-    """Each door in turn."""
-    return DOORS[request.param]
+@pytest.fixture(params=list(LISTENERS))
+def runner(request: pytest.FixtureRequest) -> GatewayRunner:
+    """Each listener in turn."""
+    return LISTENERS[request.param]
 
 
 async def refused(url: str, **options: Any) -> InvalidStatus:
@@ -42,9 +42,9 @@ def bearer(token: str) -> dict[str, Any]:
     return {"additional_headers": {"Authorization": f"Bearer {token}"}}
 
 
-async def test_token_in_header_or_query(door: House) -> None:
+async def test_token_in_header_or_query(runner: GatewayRunner) -> None:
     """A token comes in either way, in both at once it is refused."""
-    async with door(UNLIMITED) as place:
+    async with runner(UNLIMITED) as place:
         token = place.gateway.token("ann")
         async with watch(place.alerts, token) as one, watch(f"{place.alerts}?token={token}", None):
             await one.silence()
@@ -53,9 +53,9 @@ async def test_token_in_header_or_query(door: House) -> None:
         assert (await place.gateway.alerts.stats())["activeSubscribers"] <= 2
 
 
-async def test_bad_tokens(door: House) -> None:
+async def test_bad_tokens(runner: GatewayRunner) -> None:
     """No token, a wrong one, an old one and one in the wrong place are all a 401 that says nothing."""
-    async with door(UNLIMITED) as place:
+    async with runner(UNLIMITED) as place:
         token, old = place.gateway.token("ann"), place.gateway.token("ann", ttl=-100)
         foreign = sign({"sub": "ann", "iat": 1, "exp": 4102444800}, SECRET)
         urls = [place.alerts, *(f"{place.alerts}?token={bad}" for bad in ("", "x", old, foreign))]
@@ -72,9 +72,9 @@ async def test_bad_tokens(door: House) -> None:
         assert old not in place.log.getvalue()
 
 
-async def test_origins(door: House) -> None:
+async def test_origins(runner: GatewayRunner) -> None:
     """With a list of origins only its members come in: no other page, and none that names none."""
-    async with door(LISTED) as place:
+    async with runner(LISTED) as place:
         right = place.gateway.token("ann")
         token = bearer(right)
         async with watch(place.alerts, right, origin="https://desk.example") as ann:
@@ -83,9 +83,9 @@ async def test_origins(door: House) -> None:
             assert await status(place.alerts, origin=origin, **token) == 403, origin
 
 
-async def test_origins_without_a_list(door: House) -> None:
+async def test_origins_without_a_list(runner: GatewayRunner) -> None:
     """Without a list, who names no origin comes in; a page of another machine does not."""
-    async with door(UNLIMITED) as place:
+    async with runner(UNLIMITED) as place:
         right = place.gateway.token("ann")
         token = bearer(right)
         for origin in (None, ORIGIN):
@@ -94,9 +94,9 @@ async def test_origins_without_a_list(door: House) -> None:
         assert await status(place.alerts, origin="https://evil.example", **token) == 403
 
 
-async def test_capacity(door: House) -> None:
+async def test_capacity(runner: GatewayRunner) -> None:
     """A hundred watch at once; the next is told to come later, and comes in when somebody has left."""
-    async with door("[gate]\nmax_per_user = 0\n" + UNLIMITED) as place, AsyncExitStack() as stack:
+    async with runner("[gate]\nmax_per_user = 0\n" + UNLIMITED) as place, AsyncExitStack() as stack:
         token = place.gateway.token("ann")
         first = await stack.enter_async_context(connect(place.alerts, **bearer(token)))
         for _ in range(99):
@@ -116,10 +116,10 @@ async def test_capacity(door: House) -> None:
             await late.silence()
 
 
-async def test_nobody_has_to_be_somebody(door: House) -> None:
+async def test_nobody_has_to_be_somebody(runner: GatewayRunner) -> None:
     """With `auth = "none"` everybody is the same anonymous subject, in development alone."""
     settings = UNLIMITED + '[endpoints.alerts]\nauth = "none"\n'
-    async with door(settings) as place, watch(place.alerts, None) as watcher:
+    async with runner(settings) as place, watch(place.alerts, None) as watcher:
         assert await watcher.subscribe("a", "*") == {"callIds": ["a"], "denied": ["*"]}
         await place.gateway.alerts.publish("a", "x", "low", {})
         assert (await watcher.alert())["callId"] == "a"
@@ -128,10 +128,10 @@ async def test_nobody_has_to_be_somebody(door: House) -> None:
         assert session.identity.subject == "anonymous"
 
 
-async def test_drain(door: House) -> None:
+async def test_drain(runner: GatewayRunner) -> None:
     """All are told where to come back and when; who leaves in time leaves alone, the others with 1001."""
     short = UNLIMITED + '[endpoints.alerts]\nfarewell = "300ms"\n'
-    async with door(short) as place, visitor(place) as stays, visitor(place, "bob") as leaves:
+    async with runner(short) as place, visitor(place) as stays, visitor(place, "bob") as leaves:
         draining = asyncio.create_task(place.gateway.drain(5.0))
         for watcher in (stays, leaves):
             told = await watcher.hear()
@@ -154,9 +154,9 @@ async def test_drain(door: House) -> None:
         await draining
 
 
-async def test_revocation(door: House) -> None:
+async def test_revocation(runner: GatewayRunner) -> None:
     """A revoked token ends what is open with 3503, and is refused from then on."""
-    async with door(UNLIMITED) as place:
+    async with runner(UNLIMITED) as place:
         token = place.gateway.token("eve")
         async with watch(place.alerts, token) as eve:
             assert await place.gateway.revoke(token=token) == 1
@@ -168,17 +168,17 @@ async def test_revocation(door: House) -> None:
 async def test_expiry() -> None:
     """A token that runs out ends the connection with 3005, and the client was told before."""
     settings = UNLIMITED + '[tokens]\nleeway = "0s"\n'
-    async with own_door(settings) as place, visitor(place, ttl=2) as ann:
+    async with own_listener(settings) as place, visitor(place, ttl=2) as ann:
         assert [each["type"] for each in await ann.goodbye()] == ["expiring", "closing"]
         assert ann.closed == (3005, "expired")
 
 
-async def test_two_endpoints_share_nothing(door: House) -> None:
+async def test_two_endpoints_share_nothing(runner: GatewayRunner) -> None:
     """A second endpoint with a namespace of its own hears none of the first one's alerts."""
     more = '[endpoints.night]\ndialect = "alerts"\nnamespace = "night"\n'
     more += '[namespaces.night]\nauthorize = "authenticated"\nhistory_size = 10\n'
     async with AsyncExitStack() as stack:
-        place = await stack.enter_async_context(door(UNLIMITED + more))
+        place = await stack.enter_async_context(runner(UNLIMITED + more))
         day = await stack.enter_async_context(visitor(place))
         token = place.gateway.token("bob")
         night = await stack.enter_async_context(watch(f"{place.base}/night", token))

@@ -10,8 +10,8 @@ import pytest
 from pyee.asyncio import AsyncIOEventEmitter
 from pyee.base import EventEmitter
 
-from tests.e2e.houses import UNLIMITED, Place, own_door, until
-from tests.e2e.watcher import Message, Watcher, visitor, visitors
+from tests.e2e.alerts_client import Message, Watcher, visitor, visitors
+from tests.e2e.gateways import UNLIMITED, Place, own_listener, until
 
 COLD = UNLIMITED + '[namespaces.alerts]\ncooldown = "0s"\n'
 CALLS = [f"call-{number}" for number in range(500)]
@@ -46,7 +46,7 @@ async def crowd(place: Place, watchers: list[Watcher]) -> None:
 async def test_a_thousand_results_for_a_hundred_subscribers() -> None:
     """Every subscriber is told every result of its own calls, in order, and none of another."""
     users = [f"u{number}" for number in range(100)]
-    async with own_door(COLD) as place, visitors(place, *users) as watchers:
+    async with own_listener(COLD) as place, visitors(place, *users) as watchers:
         await crowd(place, watchers)
         engine = EventEmitter()
         place.gateway.alerts.connect_engine(engine)
@@ -71,7 +71,7 @@ async def test_a_thousand_results_with_a_cooldown() -> None:
     """What is sent and what is said to be suppressed is all that was emitted, for every pair."""
     cool = UNLIMITED + '[namespaces.alerts]\ncooldown = "1s"\n'
     users = [f"u{number}" for number in range(100)]
-    async with own_door(cool) as place, visitors(place, *users) as watchers:
+    async with own_listener(cool) as place, visitors(place, *users) as watchers:
         await crowd(place, watchers)
         engine = EventEmitter()
         connection = place.gateway.alerts.connect_engine(engine)
@@ -196,7 +196,7 @@ async def hears(watcher: Watcher) -> list[tuple[str, str, dict[str, Any]]]:
 @pytest.mark.parametrize("kind", ["emitter", "asyncio emitter", "iterator"])
 async def test_what_each_report_says(kind: str) -> None:
     """Every kind of report becomes its alerts, whichever way the engine speaks; bad ones stop nothing."""
-    async with own_door(COLD) as place, visitor(place) as ann:
+    async with own_listener(COLD) as place, visitor(place) as ann:
         await ann.subscribe("a")
         reports: asyncio.Queue[tuple[str, Any]] = asyncio.Queue()
 
@@ -228,7 +228,7 @@ async def test_what_each_report_says(kind: str) -> None:
 
 async def test_publish_history_and_stats() -> None:
     """The application publishes any other alert, reads all back, and counts who listens."""
-    async with own_door(COLD) as place, visitor(place) as ann, visitor(place):
+    async with own_listener(COLD) as place, visitor(place) as ann, visitor(place):
         alerts = place.gateway.alerts
         await ann.subscribe("a")
         for number in range(120):
@@ -244,7 +244,7 @@ async def test_publish_history_and_stats() -> None:
 async def test_hooks() -> None:
     """The application hears of subscribers who come and go, and of every alert."""
     heard: list[tuple[str, Any]] = []
-    async with own_door(COLD) as place:
+    async with own_listener(COLD) as place:
         alerts = place.gateway.alerts
         alerts.on("subscriber_connected", lambda who: heard.append(("came", who.user)))
         alerts.on("subscriber_disconnected", lambda who, _: heard.append(("left", who.user)))

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from tests.e2e.houses import DOORS, UNLIMITED, Place, own_door
-from tests.e2e.watcher import Watcher, visitor
+from tests.e2e.alerts_client import Watcher, visitor
+from tests.e2e.gateways import LISTENERS, UNLIMITED, Place, own_listener
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -22,7 +22,7 @@ async def place() -> AsyncIterator[Place]:
     """A gateway without limits."""
     # Alerts have a rate of their own for subscribing, which is charged by call ids.
     free = '[endpoints.alerts.limits.join]\nrate = "none"\n'
-    async with own_door(UNLIMITED + COLD + free) as place:
+    async with own_listener(UNLIMITED + COLD + free) as place:
         yield place
 
 
@@ -110,11 +110,11 @@ async def test_faults_in_a_row(place: Place, ann: Watcher) -> None:
     await still_heard(place, ann)
 
 
-@pytest.mark.parametrize("door", DOORS.values(), ids=list(DOORS))
+@pytest.mark.parametrize("runner", LISTENERS.values(), ids=list(LISTENERS))
 @pytest.mark.parametrize("kind", ["ping", "subscribe", "getHistory"])
-async def test_flood(door: Any, kind: str) -> None:
+async def test_flood(runner: Any, kind: str) -> None:
     """Under the limits everybody has, a flood is refused, then ended; others hear every alert."""
-    async with door(COLD) as place, visitor(place, "ann") as ann, visitor(place, "eve") as eve:
+    async with runner(COLD) as place, visitor(place, "ann") as ann, visitor(place, "eve") as eve:
         await ann.subscribe("1")
         message = {"type": kind} | ({"callIds": ["1"]} if kind == "subscribe" else {})
 

@@ -14,10 +14,10 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from portward.security.tokens import sign
-from tests.e2e.houses import PROCESS, TOKENS, UNLIMITED, process
+from tests.e2e.alerts_client import Watcher, watch
+from tests.e2e.gateways import PROCESS, TOKENS, UNLIMITED, process
+from tests.e2e.listeners import PATIENCE
 from tests.e2e.process import KEY, SECRET, Served
-from tests.e2e.roads import PATIENCE
-from tests.e2e.watcher import Watcher, watch
 
 OLD = "a secret the older server had, of good length"
 

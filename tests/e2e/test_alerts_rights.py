@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.houses import DOORS, UNLIMITED, House, Place, own_door
-from tests.e2e.watcher import Message, Watcher, visitor, visitors
+from tests.e2e.alerts_client import Message, Watcher, visitor, visitors
+from tests.e2e.gateways import LISTENERS, UNLIMITED, GatewayRunner, Place, own_listener
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -33,10 +33,10 @@ def channels(*patterns: str) -> list[dict[str, Any]]:
     return [{"channel": each, "allow": ["subscribe", "history"]} for each in patterns]
 
 
-@pytest.fixture(params=list(DOORS))
+@pytest.fixture(params=list(LISTENERS))
 async def place(request: pytest.FixtureRequest) -> AsyncIterator[Place]:
     """A gateway that judges by the token's claims."""
-    async with DOORS[request.param](BY_CLAIMS) as place:
+    async with LISTENERS[request.param](BY_CLAIMS) as place:
         yield place
 
 
@@ -127,7 +127,7 @@ async def test_supervisors_hear_all(place: Place) -> None:
 async def test_an_empty_subscription_hears_nothing() -> None:
     """Who subscribed to nothing, to nothing any more, or to no call at all is sent no alert."""
     settings = UNLIMITED + f"[namespaces.alerts]\n{COLD}"
-    async with own_door(settings) as place, visitors(place, *"abcd") as watchers:
+    async with own_listener(settings) as place, visitors(place, *"abcd") as watchers:
         _, empty, left, junk = watchers
         assert await empty.subscribe() == {"callIds": []}
         await left.subscribe("a")
@@ -139,11 +139,11 @@ async def test_an_empty_subscription_hears_nothing() -> None:
             assert await watcher.history() == []
 
 
-@pytest.mark.parametrize("door", DOORS.values(), ids=list(DOORS))
-async def test_disguises_of_all_calls(door: House) -> None:
+@pytest.mark.parametrize("runner", LISTENERS.values(), ids=list(LISTENERS))
+async def test_disguises_of_all_calls(runner: GatewayRunner) -> None:
     """However `*` is spelt, whoever lacks the right to all calls hears those of that very name alone."""
     settings = UNLIMITED + f"[namespaces.alerts]\n{COLD}"
-    async with door(settings) as place, visitor(place, "eve") as eve:
+    async with runner(settings) as place, visitor(place, "eve") as eve:
         await publish(place, "private")
         answer = await eve.subscribe("*", *DISGUISES)
         assert answer == {"callIds": list(DISGUISES), "denied": ["*"]}
@@ -161,7 +161,7 @@ async def test_disguises_of_all_calls(door: House) -> None:
 async def test_rights_taken_while_connected() -> None:
     """A supervisor whose right is taken is told so, hears nothing more and reads nothing back."""
     settings = UNLIMITED + f"[namespaces.alerts]\n{COLD}"
-    async with own_door(settings) as place, visitor(place, "sue") as sue:
+    async with own_listener(settings) as place, visitor(place, "sue") as sue:
         operations = place.gateway.operations
         assert await sue.subscribe("*") == {"callIds": [], "denied": ["*"]}
         await operations.set_permissions("sue", ["alerts:*"])

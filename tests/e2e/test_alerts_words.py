@@ -1,4 +1,4 @@
-"""Every word of the alerts endpoint, through both kinds of doors."""
+"""Every word of the alerts endpoint, through both kinds of listeners."""
 
 import asyncio
 import json
@@ -9,24 +9,24 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.houses import DOORS, UNLIMITED, House, Place
-from tests.e2e.watcher import Message, Watcher, visitor, visitors
+from tests.e2e.alerts_client import Message, Watcher, visitor, visitors
+from tests.e2e.gateways import LISTENERS, UNLIMITED, GatewayRunner, Place
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 COLD = UNLIMITED + '[namespaces.alerts]\ncooldown = "0s"\n'
 
 
-@pytest.fixture(params=list(DOORS))
-def door(request: pytest.FixtureRequest) -> House:
-    """Each door in turn."""
-    return DOORS[request.param]
+@pytest.fixture(params=list(LISTENERS))
+def runner(request: pytest.FixtureRequest) -> GatewayRunner:
+    """Each listener in turn."""
+    return LISTENERS[request.param]
 
 
 @pytest.fixture
-async def place(door: House) -> AsyncIterator[Place]:
+async def place(runner: GatewayRunner) -> AsyncIterator[Place]:
     """A gateway without limits and without a cooldown."""
-    async with door(COLD) as place:
+    async with runner(COLD) as place:
         yield place
 
 
@@ -280,10 +280,10 @@ async def test_recovery_while_alerts_come(place: Place) -> None:
     await loading
 
 
-async def test_cooldown(door: House) -> None:
+async def test_cooldown(runner: GatewayRunner) -> None:
     """The same pair is told once in a while, the next one says how many were left out; history has all."""
     cool = UNLIMITED + '[namespaces.alerts]\ncooldown = "200ms"\n'
-    async with door(cool) as place, visitor(place) as ann, visitor(place, "bob") as bob:
+    async with runner(cool) as place, visitor(place) as ann, visitor(place, "bob") as bob:
         await ann.subscribe("a", "b")
         await publish(place, "a", 0)
         assert "suppressed" not in await ann.alert()
@@ -317,9 +317,9 @@ async def _alert_before_pong(watcher: Watcher) -> Message:
 
 
 @pytest.mark.parametrize("calls", [("*", "a"), ("a", "*")])
-async def test_all_calls_and_one_of_them(door: House, calls: tuple[str, ...]) -> None:
+async def test_all_calls_and_one_of_them(runner: GatewayRunner, calls: tuple[str, ...]) -> None:
     """Who hears all calls and subscribes to one of them as well is told each alert once."""
-    async with door(COLD) as place, visitor(place, permissions=["alerts:*"]) as sue:
+    async with runner(COLD) as place, visitor(place, permissions=["alerts:*"]) as sue:
         for call in calls:
             answer = await sue.subscribe(call)
         assert answer == {"callIds": ["*"]}
@@ -334,9 +334,9 @@ async def test_all_calls_and_one_of_them(door: House, calls: tuple[str, ...]) ->
         await sue.silence()
 
 
-async def test_recovery_of_all_calls(door: House) -> None:
+async def test_recovery_of_all_calls(runner: GatewayRunner) -> None:
     """A supervisor who comes back is told what was missed of all calls."""
-    async with door(COLD) as place:
+    async with runner(COLD) as place:
         async with visitor(place, "sue", permissions=["alerts:*"]) as sue:
             await sue.subscribe("*")
             await publish(place, "a", 1)
@@ -351,10 +351,10 @@ async def test_recovery_of_all_calls(door: House) -> None:
             await sue.silence()
 
 
-async def test_types_cool_apart(door: House) -> None:
+async def test_types_cool_apart(runner: GatewayRunner) -> None:
     """Another type of the same call is told at once, and so is the same type of another call."""
     supervisor = {"permissions": ["alerts:*"]}
-    async with door(UNLIMITED) as place, visitors(place, "ann", "sue", **supervisor) as watchers:
+    async with runner(UNLIMITED) as place, visitors(place, "ann", "sue", **supervisor) as watchers:
         for watcher, calls in zip(watchers, (("a", "b"), ("*",)), strict=True):
             await watcher.subscribe(*calls)
         for call, kind in (("a", "x"), ("a", "y"), ("b", "x"), ("a", "x"), ("b", "x")):

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.houses import DOORS, Place
+from tests.e2e.gateways import LISTENERS, Place
 from tests.e2e.relay import relayed
 from tests.e2e.socketio_chromium import address, browse, need_chromium, pages
 
@@ -22,13 +22,13 @@ def socket(place: Place, port: int, path: str, **asked: Any) -> str:
     return address("localhost", port, "socket", url=f"{place.base}{path}", **asked)
 
 
-@pytest.mark.parametrize("door", DOORS)
-async def test_a_page_talks_to_the_relay_with_its_token_in_a_subprotocol(door: str) -> None:
+@pytest.mark.parametrize("runner", LISTENERS)
+async def test_a_page_talks_to_the_relay_with_its_token_in_a_subprotocol(runner: str) -> None:
     """As the API's own SDK does in browsers: the answer names `realtime`, and the upstream answers."""
     need_chromium()
     with pages() as port:
         origins = f'[gate]\nallowed_origins = ["http://localhost:{port}"]\n'
-        async with relayed(origins, door=DOORS[door]) as relay:
+        async with relayed(origins, runner=LISTENERS[runner]) as relay:
             token = relay.token()
             key = f"openai-insecure-api-key.{token}"
             ask = {"send": HELLO, "until": "response.done"}

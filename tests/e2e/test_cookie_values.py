@@ -10,7 +10,7 @@ from urllib.parse import unquote
 import pytest
 from websockets.asyncio.client import ClientConnection
 
-from tests.e2e.roads import PATIENCE
+from tests.e2e.listeners import PATIENCE
 from tests.reload.case import ClientSide
 from tests.reload.process import ORIGIN, GatewayProcess, serving
 from tests.reload.web import Web, web_server

@@ -1,4 +1,4 @@
-"""Engine.IO, protocol 4, over real sockets: long-polling and WebSocket on every road."""
+"""Engine.IO, protocol 4, over real sockets: long-polling and WebSocket on every listener."""
 
 import asyncio
 import json
@@ -14,15 +14,15 @@ from websockets.exceptions import InvalidStatus
 from portward.model.disconnects import Disconnect
 from portward.telemetry.events import Event
 from portward.transports.http_acceptor import DRAINED
-from tests.e2e.engines import ORIGIN, ROADS, Peer, engine, heard, rest, until
+from tests.e2e.engines import LISTENERS, ORIGIN, Peer, engine, heard, rest, until
 
 TOO_MANY = "\x1e".join(["4x"] * 1025)
 
 
-@pytest.fixture(params=sorted(ROADS))
+@pytest.fixture(params=sorted(LISTENERS))
 async def peer(request: pytest.FixtureRequest) -> AsyncIterator[Peer]:
-    """An echo on each road."""
-    async with ROADS[request.param](engine()) as running:
+    """An echo on each listener."""
+    async with LISTENERS[request.param](engine()) as running:
         yield running
 
 
@@ -262,7 +262,7 @@ async def test_a_poll_given_up(peer: Peer) -> None:
 async def test_a_flood_behind_a_poll(peer: Peer) -> None:
     """Who sends much behind a poll has given it up, and with it the session."""
     sid = await peer.open()
-    with suppress(httpx.HTTPError):  # at our own door there is no answer any more
+    with suppress(httpx.HTTPError):  # at our own listener there is no answer any more
         response = await peer.http.request("GET", peer.url(sid=sid), content=bytes(4 * DRAINED))
         assert response.status_code == 400
     await peer.until_inside((0, 0))
@@ -324,10 +324,10 @@ async def test_the_end_of_a_session_that_does_not_poll(peer: Peer) -> None:
 # -- heartbeats
 
 
-@pytest.fixture(params=sorted(ROADS))
+@pytest.fixture(params=sorted(LISTENERS))
 async def brisk(request: pytest.FixtureRequest) -> AsyncIterator[Peer]:
     """An echo that pings often."""
-    async with ROADS[request.param](engine(ping_interval=0.2, pong_timeout=0.5)) as running:
+    async with LISTENERS[request.param](engine(ping_interval=0.2, pong_timeout=0.5)) as running:
         yield running
 
 
@@ -350,10 +350,10 @@ async def test_heartbeats(brisk: Peer) -> None:
 # -- refusals at the gate
 
 
-@pytest.mark.parametrize("road", sorted(ROADS))
-async def test_draining(road: str) -> None:
+@pytest.mark.parametrize("listener", sorted(LISTENERS))
+async def test_draining(listener: str) -> None:
     """A node that drains turns newcomers away, says goodbye to the others, and lets them hear it."""
-    async with ROADS[road](engine()) as peer:
+    async with LISTENERS[listener](engine()) as peer:
         sid = await peer.open()
         drain = asyncio.create_task(peer.gateway.drain(5.0))
         await until(lambda: peer.gateway.node.draining)
@@ -365,14 +365,14 @@ async def test_draining(road: str) -> None:
         await drain
 
 
-@pytest.mark.parametrize("road", sorted(ROADS))
-async def test_rates_and_caps(road: str) -> None:
+@pytest.mark.parametrize("listener", sorted(LISTENERS))
+async def test_rates_and_caps(listener: str) -> None:
     """Only a new session counts as a connection and as an attempt."""
     settings = engine()
     limits = replace(
         settings.endpoints["engine"].limits, connections=replace(settings.limits.connections, max=2)
     )
-    async with ROADS[road](engine(limits=limits)) as peer:
+    async with LISTENERS[listener](engine(limits=limits)) as peer:
         sids = [await peer.open(), await peer.open()]
         for _ in range(3):
             for sid in sids:

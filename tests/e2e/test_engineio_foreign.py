@@ -12,17 +12,17 @@ from portward.app import build
 from portward.settings.endpoint import CredentialSource
 from portward.settings.sections import IdentityProviderSettings
 from portward.telemetry.events import Event
-from tests.e2e.engines import ORIGIN, ROADS, Peer, engine, guarded, heard, own_door, until
-from tests.node.people import People
-from tests.transports.house import certificate
+from tests.e2e.engines import LISTENERS, ORIGIN, Peer, engine, guarded, heard, own_listener, until
+from tests.node.fake_provider import FakeProvider
+from tests.transports.running_listener import certificate
 
 EVIL = "https://evil.example"
 
 
-@pytest.fixture(params=sorted(ROADS))
+@pytest.fixture(params=sorted(LISTENERS))
 async def peer(request: pytest.FixtureRequest) -> AsyncIterator[Peer]:
-    """An echo on each road, for those with a token."""
-    async with ROADS[request.param](guarded()) as running:
+    """An echo on each listener, for those with a token."""
+    async with LISTENERS[request.param](guarded()) as running:
         yield running
 
 
@@ -112,10 +112,10 @@ async def test_another_address(peer: Peer) -> None:
     await untouched(peer, sid, **ann)
 
 
-@pytest.mark.parametrize("road", sorted(ROADS))
-async def test_an_address_that_may_change(road: str) -> None:
+@pytest.mark.parametrize("listener", sorted(LISTENERS))
+async def test_an_address_that_may_change(listener: str) -> None:
     """Where the setting says so a client may move."""
-    async with ROADS[road](guarded(bind_address=False)) as peer:
+    async with LISTENERS[listener](guarded(bind_address=False)) as peer:
         ann = bearer(peer, "ann")
         sid = await peer.open(**ann)
         elsewhere = httpx.AsyncHTTPTransport(local_address="127.0.0.2")
@@ -169,19 +169,19 @@ async def test_a_page_of_the_same_server(peer: Peer) -> None:
 
 
 @pytest.mark.p0
-@pytest.mark.parametrize("road", sorted(ROADS))
+@pytest.mark.parametrize("listener", sorted(LISTENERS))
 @pytest.mark.parametrize("origin", [EVIL, "null", None])
 async def test_cross_site_with_cookies(
-    road: str, origin: str | None, monkeypatch: pytest.MonkeyPatch
+    listener: str, origin: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Cookies open nothing to another page: 403 on each way, and the provider is not even asked."""
-    people = People()
+    people = FakeProvider()
     monkeypatch.setattr(build, "make_provider", lambda *_: people)
     given = guarded(allowed_origins=(ORIGIN,))
     cookies = replace(given.endpoints["engine"], credentials=(CredentialSource.COOKIE,))
     provider = IdentityProviderSettings(url="http://127.0.0.1:1", cookies=("session",))
     given = replace(given, endpoints={"engine": cookies}, identity_provider=provider)
-    async with ROADS[road](given) as peer:
+    async with LISTENERS[listener](given) as peer:
         hostile = {"cookie": "session=ann"} | ({"origin": origin} if origin else {})
         response = await peer.http.get(peer.url(), headers=hostile)
         assert (response.status_code, response.content) == (403, b"")
@@ -210,7 +210,7 @@ async def test_cross_site_with_cookies(
 async def test_behind_tls(tmp_path: Path) -> None:
     """Over TLS it is the same."""
     server_tls, client_tls = certificate(tmp_path)
-    async with own_door(engine(), tls=server_tls) as peer:
+    async with own_listener(engine(), tls=server_tls) as peer:
         peer.base = peer.base.replace("127.0.0.1", "localhost")
         peer.scheme = "s"
         async with httpx.AsyncClient(verify=client_tls) as peer.http:
@@ -227,12 +227,12 @@ async def test_behind_tls(tmp_path: Path) -> None:
             await peer.until_inside((0, 0))
 
 
-@pytest.mark.parametrize("road", sorted(ROADS))
-async def test_another_host(road: str) -> None:
+@pytest.mark.parametrize("listener", sorted(LISTENERS))
+async def test_another_host(listener: str) -> None:
     """The list of hosts holds for every request of a session."""
     given = engine()
     server = replace(given.server, allowed_hosts=("127.0.0.1",))
-    async with ROADS[road](replace(given, server=server)) as peer:
+    async with LISTENERS[listener](replace(given, server=server)) as peer:
         sid = await peer.open()
         response = await peer.poll(sid, host="evil.example")
         assert (response.status_code, response.content) == (403, b"")

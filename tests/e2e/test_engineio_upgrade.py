@@ -1,4 +1,4 @@
-"""From long-polling to WebSocket, on every road: nothing lost, nothing twice, nobody in between."""
+"""From long-polling to WebSocket, over every listener: nothing lost, nothing twice, nobody in between."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,14 +10,14 @@ from websockets.exceptions import InvalidStatus
 from portward.model.disconnects import Disconnect
 from portward.node.sessions.session import Session
 from portward.wire import message as wire
-from tests.e2e.engines import ROADS, Peer, engine, heard, rest, until
-from tests.e2e.roads import PATIENCE
+from tests.e2e.engines import LISTENERS, Peer, engine, heard, rest, until
+from tests.e2e.listeners import PATIENCE
 
 
-@pytest.fixture(params=sorted(ROADS))
+@pytest.fixture(params=sorted(LISTENERS))
 async def peer(request: pytest.FixtureRequest) -> AsyncIterator[Peer]:
-    """An echo on each road."""
-    async with ROADS[request.param](engine()) as running:
+    """An echo behind each listener."""
+    async with LISTENERS[request.param](engine()) as running:
         yield running
 
 

@@ -13,13 +13,13 @@ from typing import Any, Final
 import pytest
 
 from portward.security.tokens import sign
-from tests.e2e.directory import COOKIE, directory
-from tests.e2e.houses import ORIGIN, PROCESS, TOKENS, UNLIMITED, process
+from tests.e2e.gateways import ORIGIN, PROCESS, TOKENS, UNLIMITED, process
+from tests.e2e.listeners import PATIENCE
+from tests.e2e.live_client import TOPICS
 from tests.e2e.process import ROOT, SECRET, Served
+from tests.e2e.provider_server import COOKIE, directory
 from tests.e2e.relay import relayed
-from tests.e2e.roads import PATIENCE
-from tests.e2e.socketio_houses import REAL, free_port, on_port
-from tests.e2e.viewer import TOPICS
+from tests.e2e.socketio_gateways import REAL, free_port, on_port
 
 CLIENT: Final = ROOT / "clients" / "js"
 BUILT: Final = CLIENT / "dist" / "esm" / "index.js"

@@ -24,11 +24,11 @@ from portward.protocols.socketio.server import Socket
 from portward.settings import load
 from portward.telemetry.telemetry import make_telemetry
 from tests.e2e.delayed import DelayedEngine
-from tests.e2e.houses import TOKENS, UNLIMITED, until
-from tests.e2e.roads import PATIENCE, uvicorn_server
+from tests.e2e.gateways import TOKENS, UNLIMITED, until
+from tests.e2e.listeners import PATIENCE, uvicorn_server
 from tests.engines.redis_servers import Server as RedisServer
 from tests.engines.redis_servers import need_redis, servers
-from tests.transports.house import CLOSE, TEXT, Client, handshake, masked
+from tests.transports.running_listener import CLOSE, TEXT, Client, handshake, masked
 
 LOBBY: Final = Channel.parse("rooms:lobby")
 GOODBYE: Final = masked(CLOSE, b"\x03\xe8")
@@ -124,7 +124,7 @@ async def asgi(made: Made) -> AsyncIterator[Place]:
             engine.seconds = 0.0
 
 
-ROADS = {"own": own, "asgi": asgi}
+LISTENERS = {"own": own, "asgi": asgi}
 
 
 async def leave(client: Client, said: bytes, way: str) -> None:
@@ -140,9 +140,9 @@ async def leave(client: Client, said: bytes, way: str) -> None:
             client.leave()
 
 
-async def check(made: Made, road: str, way: str, count: int, seconds: float) -> None:
+async def check(made: Made, runner: str, way: str, count: int, seconds: float) -> None:
     """All of `count` messages are kept, in order, and the client is gone."""
-    async with ROADS[road](made) as place:
+    async with LISTENERS[runner](made) as place:
         client = await place.enter()
         place.engine.seconds = seconds
         texts = [str(number) for number in range(count)]
@@ -181,10 +181,10 @@ async def test_a_store_that_is_far_away(made: Made, way: str) -> None:
     "count", [1, 5, 8]
 )  # within half of the two seconds that there are for them
 @pytest.mark.parametrize("way", ["close", "end of input", "gone"])
-@pytest.mark.parametrize("road", list(ROADS))
-async def test_every_end_of_a_far_store(made: Made, road: str, way: str, count: int) -> None:
+@pytest.mark.parametrize("runner", list(LISTENERS))
+async def test_every_end_of_a_far_store(made: Made, runner: str, way: str, count: int) -> None:
     """However many messages, however the connection ends, and whoever serves it."""
-    await check(made, road, way, count, FAR)
+    await check(made, runner, way, count, FAR)
 
 
 # -- Socket.IO

@@ -9,9 +9,9 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from tests.e2e.directory import COOKIE, QUESTION, cut, dribble, endless, said
-from tests.e2e.houses import DOORS, ORIGIN, until
-from tests.e2e.viewer import Site, site, status, view
+from tests.e2e.gateways import LISTENERS, ORIGIN, until
+from tests.e2e.live_client import Site, site, status, view
+from tests.e2e.provider_server import COOKIE, QUESTION, cut, dribble, endless, said
 from tests.identity.standin_server import Answer, hang, response
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -49,10 +49,10 @@ OUTCOMES: dict[str, tuple[Answer, int, str]] = {
 SILENCE: dict[str, Answer] = {"hangs": hang, "dribbles": dribble}
 
 
-@pytest.fixture(params=list(DOORS))
+@pytest.fixture(params=list(LISTENERS))
 def place(request: pytest.FixtureRequest) -> Site:
-    """Each door in turn."""
-    return site(DOORS[request.param])
+    """Each listener in turn."""
+    return site(LISTENERS[request.param])
 
 
 def counted(result: str) -> str:
@@ -148,7 +148,10 @@ async def test_origin_tricks(place: Site) -> None:
 
 async def test_thousand_handshakes_with_fifty_cookies() -> None:
     """Pages that all come at once cost the provider one question for each of their users."""
-    async with site(DOORS["own door"])('[gate]\naccept_rate = "none"\n') as (here, provider):
+    async with site(LISTENERS["own listener"])('[gate]\naccept_rate = "none"\n') as (
+        here,
+        provider,
+    ):
         for number in range(50):
             provider.login(f"c{number}", f"u{number}")
         slots = asyncio.Semaphore(100)
@@ -237,6 +240,6 @@ async def test_provider_that_is_gone(place: Site) -> None:
 
 async def test_no_provider_is_set() -> None:
     """Without a provider in the settings every page is told 503."""
-    async with DOORS["own door"]("") as here:
+    async with LISTENERS["own listener"]("") as here:
         assert await status(here.live, "c") == 503
         assert await status(here.live, None) == 401

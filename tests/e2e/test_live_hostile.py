@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from tests.e2e.directory import COOKIE, said, user
-from tests.e2e.houses import DOORS, own_door, until
-from tests.e2e.viewer import VIOLATION, Site, site, status, view
+from tests.e2e.gateways import LISTENERS, own_listener, until
+from tests.e2e.live_client import VIOLATION, Site, site, status, view
+from tests.e2e.provider_server import COOKIE, said, user
 from tests.identity.standin_server import response
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -22,15 +22,15 @@ TRICKS = (
 """What somebody tries who would like to hear everything."""
 
 
-@pytest.fixture(params=list(DOORS))
-def door(request: pytest.FixtureRequest) -> Site:
-    """Each door in turn."""
-    return site(DOORS[request.param])
+@pytest.fixture(params=list(LISTENERS))
+def runner(request: pytest.FixtureRequest) -> Site:
+    """Each listener in turn."""
+    return site(LISTENERS[request.param])
 
 
-async def test_guessed_topics(door: Site) -> None:
+async def test_guessed_topics(runner: Site) -> None:
     """However `*` is spelt, nothing is heard that was not allowed by name."""
-    async with door() as (place, provider):
+    async with runner() as (place, provider):
         provider.login("ann", "ann", "1")
         provider.login("eve", "eve")
         async with view(place.live, "ann") as ann, view(place.live, "eve") as eve:
@@ -70,9 +70,9 @@ def hostile() -> list[str]:
     ]
 
 
-async def test_hostile_messages(door: Site) -> None:
+async def test_hostile_messages(runner: Site) -> None:
     """Each is answered with an error or with nothing worse than its own connection's end."""
-    async with door() as (place, provider):
+    async with runner() as (place, provider):
         provider.login("ann", "ann", "1")
         provider.login("eve", "eve", "2")
         async with view(place.live, "ann") as ann:
@@ -88,9 +88,9 @@ async def test_hostile_messages(door: Site) -> None:
                 assert (await ann.data())["data"] == "still"
 
 
-async def test_faults_in_a_row(door: Site) -> None:
+async def test_faults_in_a_row(runner: Site) -> None:
     """Twenty of them end the connection, and only that one."""
-    async with door() as (place, provider):
+    async with runner() as (place, provider):
         provider.login("ann", "ann", "1")
         provider.login("eve", "eve")
         async with view(place.live, "ann") as ann, view(place.live, "eve") as eve:
@@ -105,9 +105,9 @@ async def test_faults_in_a_row(door: Site) -> None:
             await ann.data()
 
 
-async def test_flood(door: Site) -> None:
+async def test_flood(runner: Site) -> None:
     """Under the limits everybody has, a flood ends the flooder and nobody hears less."""
-    async with door(_limits()) as (place, provider):
+    async with runner(_limits()) as (place, provider):
         provider.login("ann", "ann", "1")
         provider.login("eve", "eve", "1")
         async with view(place.live, "ann") as ann, view(place.live, "eve") as eve:
@@ -129,9 +129,9 @@ async def test_flood(door: Site) -> None:
             assert eve.closed[0] in {1008, 3013}
 
 
-async def test_leaving_often(door: Site) -> None:
+async def test_leaving_often(runner: Site) -> None:
     """Who is answered `unsubscribed` has done nothing wrong, however often."""
-    async with door() as (place, provider):
+    async with runner() as (place, provider):
         provider.login("ann", "ann", "1")
         async with view(place.live, "ann") as ann:
             for _ in range(25):
@@ -147,9 +147,9 @@ def _limits() -> str:
     )
 
 
-async def test_odd_cookies(door: Site) -> None:
+async def test_odd_cookies(runner: Site) -> None:
     """A cookie header that is huge, doubled or full of control bytes is nobody's, and costs nobody else."""
-    async with door() as (place, provider):
+    async with runner() as (place, provider):
         provider.login("ann", "ann", "1")
         async with view(place.live, "ann") as ann:
             await ann.subscribe("event:1")
@@ -162,12 +162,12 @@ async def test_odd_cookies(door: Site) -> None:
 
 async def test_a_cookie_that_is_too_long() -> None:
     """A header of more than 8 KiB is refused before anybody looks into it."""
-    async with site(own_door)() as (place, provider):
+    async with site(own_listener)() as (place, provider):
         assert await status(place.live, "x" * 9000) == 431
         assert provider.asked == []
 
 
-async def test_many_strangers(door: Site) -> None:
+async def test_many_strangers(runner: Site) -> None:
     """While strangers guess cookies the provider is asked fifty things at once, and the others hear on."""
     gate = asyncio.Event()
     thinking: list[int] = [0]
@@ -179,7 +179,7 @@ async def test_many_strangers(door: Site) -> None:
         writer.write(response(b"{}", "401 Unauthorized", "Connection: close"))
         await writer.drain()
 
-    async with door() as (place, provider):
+    async with runner() as (place, provider):
         provider.login("ann", "ann", "1")
         async with view(place.live, "ann") as ann:
             await ann.subscribe("event:1")
@@ -195,7 +195,7 @@ async def test_many_strangers(door: Site) -> None:
             assert max(thinking) == 50
 
 
-async def test_abandoned_handshakes(door: Site) -> None:
+async def test_abandoned_handshakes(runner: Site) -> None:
     """Pages that leave while the provider thinks about them leave nothing behind."""
     gate = asyncio.Event()
 
@@ -204,7 +204,7 @@ async def test_abandoned_handshakes(door: Site) -> None:
         writer.write(said(user("eve")))
         await writer.drain()
 
-    async with door() as (place, provider):
+    async with runner() as (place, provider):
         provider.troubles["eve"] = think
         comers = [asyncio.create_task(status(place.live, "eve")) for _ in range(10)]
         await until(lambda: bool(provider.asked))

@@ -13,12 +13,12 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from portward.security.tokens import sign
-from tests.e2e.directory import COOKIE, Directory, cut, directory
-from tests.e2e.houses import ORIGIN, PROCESS, TOKENS, UNLIMITED, process
+from tests.e2e.alerts_client import watch
+from tests.e2e.gateways import ORIGIN, PROCESS, TOKENS, UNLIMITED, process
+from tests.e2e.listeners import PATIENCE
+from tests.e2e.live_client import TOPICS, VIOLATION, Viewer, page, view
 from tests.e2e.process import KEY, SECRET, Served
-from tests.e2e.roads import PATIENCE
-from tests.e2e.viewer import TOPICS, VIOLATION, Viewer, page, view
-from tests.e2e.watcher import watch
+from tests.e2e.provider_server import COOKIE, Directory, cut, directory
 from tests.identity.standin_server import response
 
 MARK = "canary-5f0c"

@@ -8,18 +8,18 @@ import pytest
 from websockets.asyncio.client import connect
 
 from portward.node.sessions.connection_handle import ConnectionHandle
-from tests.e2e.houses import DOORS, until
-from tests.e2e.roads import PATIENCE
-from tests.e2e.viewer import VIOLATION, Site, Viewer, page, site, status, view
+from tests.e2e.gateways import LISTENERS, until
+from tests.e2e.listeners import PATIENCE
+from tests.e2e.live_client import VIOLATION, Site, Viewer, page, site, status, view
 from tests.identity.standin_server import response
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 
-@pytest.fixture(params=list(DOORS))
-def door(request: pytest.FixtureRequest) -> Site:
-    """Each door in turn."""
-    return site(DOORS[request.param])
+@pytest.fixture(params=list(LISTENERS))
+def runner(request: pytest.FixtureRequest) -> Site:
+    """Each listener in turn."""
+    return site(LISTENERS[request.param])
 
 
 def small_pipe(url: str) -> socket.socket:
@@ -31,10 +31,10 @@ def small_pipe(url: str) -> socket.socket:
     return raw
 
 
-async def test_back_pressure(door: Site) -> None:
+async def test_back_pressure(runner: Site) -> None:
     """Who stops reading is closed with 1008, others hear everything, and a fresh snapshot waits."""
     small = '[endpoints.live]\nbackpressure_threshold = "256KiB"\n'
-    async with door(small) as (place, provider), view_as(place.live, provider, "bob") as bob:
+    async with runner(small) as (place, provider), view_as(place.live, provider, "bob") as bob:
         ended: asyncio.Queue[tuple[Any, str]] = asyncio.Queue()
 
         async def closed(connection: ConnectionHandle, reason: str) -> None:
@@ -72,9 +72,9 @@ def view_as(url: str, provider: Any, name: str) -> Any:
     return view(url, f"cookie-of-{name}")
 
 
-async def test_stop(door: Site) -> None:
+async def test_stop(runner: Site) -> None:
     """At the end nobody comes in, and all are closed with 1001 and told so in the reason."""
-    async with door() as (place, provider), view_as(place.live, provider, "ann") as ann:
+    async with runner() as (place, provider), view_as(place.live, provider, "ann") as ann:
         await ann.subscribe("event:1")
         draining = asyncio.create_task(place.gateway.drain(2.0))
         assert [each["type"] for each in await ann.goodbye()] == ["shutdown"]
@@ -83,9 +83,9 @@ async def test_stop(door: Site) -> None:
         await draining
 
 
-async def test_logout(door: Site) -> None:
+async def test_logout(runner: Site) -> None:
     """Who logs out is closed with 3503 when the provider is asked again; others stay, troubles or not."""
-    async with door(revalidate='"1s"') as (place, provider):
+    async with runner(revalidate='"1s"') as (place, provider):
         ann, bob = view_as(place.live, provider, "ann"), view_as(place.live, provider, "bob")
         async with ann as leaving, bob as staying:
             await leaving.subscribe("event:1")
@@ -99,7 +99,7 @@ async def test_logout(door: Site) -> None:
             assert (await staying.data())["data"] == "on"
 
 
-async def test_own_handler(door: Site) -> None:
+async def test_own_handler(runner: Site) -> None:
     """The application answers in place of the subscriptions, and hears of every end."""
     closes: list[tuple[str, str]] = []
     heard: list[Any] = []
@@ -115,7 +115,7 @@ async def test_own_handler(door: Site) -> None:
     async def closed(connection: ConnectionHandle, reason: str) -> None:
         closes.append((connection.id, reason))
 
-    async with door() as (place, provider), view_as(place.live, provider, "ann") as ann:
+    async with runner() as (place, provider), view_as(place.live, provider, "ann") as ann:
         place.gateway.live.on_message, place.gateway.live.on_close = answer, closed
         (connection,) = place.gateway.live.connections()
         for text, value in (
@@ -142,9 +142,9 @@ async def test_own_handler(door: Site) -> None:
             await again.subscribe("event:1")
 
 
-async def test_binary_and_large_messages(door: Site) -> None:
+async def test_binary_and_large_messages(runner: Site) -> None:
     """Binary closes with 1003 and more than 64 KiB with 1009; a topic that long alone is no message."""
-    async with door() as (place, provider):
+    async with runner() as (place, provider):
         async with view_as(place.live, provider, "ann") as ann:
             await ann.socket.send(b'{"type":"subscribe","topic":"event:1"}')
             assert await ann.goodbye() == []
@@ -155,10 +155,10 @@ async def test_binary_and_large_messages(door: Site) -> None:
             assert ann.closed[0] == 1009
 
 
-async def test_pings(door: Site) -> None:
+async def test_pings(runner: Site) -> None:
     """A silent connection is pinged, and its answers are seen."""
     quick = '[endpoints.live]\nping_interval = "100ms"\n'
-    async with door(quick) as (place, provider), view_as(place.live, provider, "ann") as ann:
+    async with runner(quick) as (place, provider), view_as(place.live, provider, "ann") as ann:
         (connection,) = place.gateway.live.connections()
         seen = connection.last_seen_at
         await until(lambda: connection.last_seen_at > seen + 0.05)

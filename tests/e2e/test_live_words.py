@@ -1,4 +1,4 @@
-"""Every word of the live endpoint, through both kinds of doors."""
+"""Every word of the live endpoint, through both kinds of listeners."""
 
 import asyncio
 import json
@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.directory import Directory, cut, said
-from tests.e2e.houses import DOORS, Place
-from tests.e2e.viewer import VIOLATION, Message, Site, Viewer, site, view
+from tests.e2e.gateways import LISTENERS, Place
+from tests.e2e.live_client import VIOLATION, Message, Site, Viewer, site, view
+from tests.e2e.provider_server import Directory, cut, said
 from tests.identity.standin_server import Answer, response
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -17,16 +17,16 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 ALLOWED = ("1", "2", "3", "x_Y-9", "a" * 64)
 
 
-@pytest.fixture(params=list(DOORS))
-def door(request: pytest.FixtureRequest) -> Site:
-    """Each door in turn."""
-    return site(DOORS[request.param])
+@pytest.fixture(params=list(LISTENERS))
+def runner(request: pytest.FixtureRequest) -> Site:
+    """Each listener in turn."""
+    return site(LISTENERS[request.param])
 
 
 @pytest.fixture
-async def both(door: Site) -> AsyncIterator[tuple[Place, Directory]]:
+async def both(runner: Site) -> AsyncIterator[tuple[Place, Directory]]:
     """A gateway and its provider, which knows Ann by the cookie `ann`."""
-    async with door() as (place, provider):
+    async with runner() as (place, provider):
         provider.login("ann", "ann", *ALLOWED)
         yield place, provider
 
@@ -237,13 +237,13 @@ async def test_twice_and_never(place: Place, ann: Viewer) -> None:
         assert left == {"type": "unsubscribed", "topic": topic, "id": "u"}
 
 
-async def test_limits(door: Site) -> None:
+async def test_limits(runner: Site) -> None:
     """Too many messages, subscriptions at once, or in a minute are told as a limit, every one of them."""
     tight = '[endpoints.live.limits.messages]\nrate = "5/min"\n'
     joins = '[endpoints.live.limits.join]\nrate = "2/min"\n'
     full = "[namespaces.live]\nmax_subscriptions = 2\n"
     for more, allowed in ((tight, 5), (joins, 2), (full, 2)):
-        async with door(more) as (place, provider):
+        async with runner(more) as (place, provider):
             provider.login("ann", "ann", *map(str, range(10)))
             async with view(place.live, "ann") as ann:
                 for number in range(allowed):
@@ -254,7 +254,7 @@ async def test_limits(door: Site) -> None:
                 assert set(told) <= {"type", "code", "message", "topic", "id", "retryMs"}
                 await place.gateway.live.publish("event:1", "heard all the same")
                 await ann.data()
-    async with door(tight) as (place, provider):
+    async with runner(tight) as (place, provider):
         provider.login("ann", "ann", "1")
         async with view(place.live, "ann") as ann:
             for _ in range(25):

@@ -17,10 +17,10 @@ from portward.model.limits import REVALIDATION_CACHE
 from portward.security.credential_memory import FIRST_PAUSE, LONGEST_PAUSE
 from portward.security.tokens import sign
 from portward.settings import Settings
-from tests.e2e.directory import COOKIE, QUESTION, Directory, directory
-from tests.e2e.houses import ORIGIN
+from tests.e2e.gateways import ORIGIN
+from tests.e2e.listeners import PATIENCE
 from tests.e2e.process import KEY, SECRET, Served, serving
-from tests.e2e.roads import PATIENCE
+from tests.e2e.provider_server import COOKIE, QUESTION, Directory, directory
 
 SECONDS = 60.0
 GUESSES = 5000

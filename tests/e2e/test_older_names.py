@@ -7,7 +7,7 @@ import httpx
 import pytest
 from websockets.asyncio.client import connect
 
-from tests.e2e.houses import PROCESS, TOKENS, process
+from tests.e2e.gateways import PROCESS, TOKENS, process
 from tests.e2e.process import KEY, SECRET
 
 JSON_LOG = '[log]\nformat = "json"\n'

@@ -1,9 +1,9 @@
-"""What browsers ask before a page may poll, or may read the relay's status: real HTTP at both doors."""
+"""What browsers ask before a page may poll, or may read the relay's status: real HTTP at both listeners."""
 
 import httpx
 import pytest
 
-from tests.e2e.houses import DOORS, ORIGIN, UNLIMITED, House
+from tests.e2e.gateways import LISTENERS, ORIGIN, UNLIMITED, GatewayRunner
 
 MORE = """
 [endpoints.workspaces]
@@ -18,7 +18,7 @@ def asking(origin: str = ORIGIN) -> dict[str, str]:
     return {"Origin": origin, method: "POST", "Access-Control-Request-Headers": ASKED}
 
 
-@pytest.mark.parametrize("door", DOORS.values(), ids=DOORS)
+@pytest.mark.parametrize("runner", LISTENERS.values(), ids=LISTENERS)
 @pytest.mark.parametrize(
     ("path", "methods", "own"),
     [
@@ -29,10 +29,10 @@ def asking(origin: str = ORIGIN) -> dict[str, str]:
     ],
 )
 async def test_a_page_may_send_what_tracing_adds(
-    door: House, path: str, methods: str, own: list[str]
+    runner: GatewayRunner, path: str, methods: str, own: list[str]
 ) -> None:
     """A listed page is told every header it may send; another page is told nothing."""
-    async with door(UNLIMITED + MORE) as place, httpx.AsyncClient(trust_env=False) as client:
+    async with runner(UNLIMITED + MORE) as place, httpx.AsyncClient(trust_env=False) as client:
         url = place.base.replace("ws:", "http:") + path
         good = await client.options(url, headers=asking())
         bad = await client.options(url, headers=asking("https://evil.example"))

@@ -15,8 +15,8 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from portward.security.tokens import sign
+from tests.e2e.listeners import PATIENCE, EnvelopeClient
 from tests.e2e.process import SECRET, Served, serving
-from tests.e2e.roads import PATIENCE, Speaker
 
 
 def token(user: str, *roles: str) -> str:
@@ -32,9 +32,9 @@ async def served(tmp_path: Path) -> AsyncIterator[Served]:
         yield running
 
 
-async def member(stack: AsyncExitStack, served: Served, user: str, room: str) -> Speaker:
+async def member(stack: AsyncExitStack, served: Served, user: str, room: str) -> EnvelopeClient:
     """A user in a room."""
-    speaker = Speaker(await stack.enter_async_context(connect(served.url)))
+    speaker = EnvelopeClient(await stack.enter_async_context(connect(served.url)))
     await speaker.ask("auth", token=token(user, "user"))
     await speaker.ask("join", roomId=room)
     return speaker
@@ -61,7 +61,7 @@ async def test_sigterm_under_load_drains(served: Served) -> None:
     assert await asyncio.wait_for(served.process.wait(), PATIENCE) == 0
 
 
-async def _sent_off(speaker: Speaker) -> None:
+async def _sent_off(speaker: EnvelopeClient) -> None:
     assert (await speaker.hear_until("shutdown"))["data"]["retryMs"] > 0
     with pytest.raises(ConnectionClosed):
         await speaker.hear_until("never")
@@ -79,13 +79,13 @@ async def test_slow_reader_is_closed_and_others_notice_nothing(served: Served) -
         raw.connect((host, int(port)))
         sleeper = await connect(served.url, sock=raw, max_queue=1).__aenter__()
         stack.push_async_callback(sleeper.close)
-        slow = Speaker(sleeper)
+        slow = EnvelopeClient(sleeper)
         await slow.ask("auth", token=token("slow", "user"))
         await slow.ask("join", roomId="hall")
         sent = 220
         text = "x" * 60_000
 
-        async def listen(speaker: Speaker) -> list[int]:
+        async def listen(speaker: EnvelopeClient) -> list[int]:
             heard = [await speaker.hear_until("message") for _ in range(sent)]
             return [each["data"]["offset"] for each in heard]
 
@@ -104,7 +104,7 @@ async def test_rights_taken_through_the_api_act_at_once(served: Served) -> None:
     """A role taken away removes the user from the room; the connection lives and can ask again."""
     await served.call("roles_set", user="ann", roles=["user"])
     async with AsyncExitStack() as stack:
-        ann = Speaker(await stack.enter_async_context(connect(served.url)))
+        ann = EnvelopeClient(await stack.enter_async_context(connect(served.url)))
         await ann.ask("auth", token=token("ann"))
         assert (await ann.ask("join", roomId="hall"))["type"] == "room_joined"
         await served.call("roles_set", user="ann", roles=[])
@@ -119,13 +119,13 @@ async def test_revoked_user_is_out_and_stays_out(served: Served) -> None:
     """A revocation through the API ends the connection with 3503, and the token is worth nothing."""
     stolen = token("eve", "user")
     async with connect(served.url) as ws:
-        eve = Speaker(ws)
+        eve = EnvelopeClient(ws)
         await eve.ask("auth", token=stolen)
         assert await served.call("revoke", user="eve") == {"ended": 1, "missing": []}
         await asyncio.wait_for(ws.wait_closed(), PATIENCE)
         assert (ws.close_code, ws.close_reason) == (3503, "force disconnect")
     async with connect(served.url) as ws:
-        answer = await Speaker(ws).ask("auth", token=stolen)
+        answer = await EnvelopeClient(ws).ask("auth", token=stolen)
         assert answer["data"]["message"] == "Token has been revoked"
 
 

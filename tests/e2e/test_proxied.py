@@ -24,7 +24,7 @@ from portward.settings import load
 from portward.telemetry.telemetry import make_telemetry
 from tests.certificates import Certificates, make_certificates
 from tests.deploy.proxies import unused_port
-from tests.e2e.houses import until
+from tests.e2e.gateways import until
 from tests.e2e.process import ROOT, SECRET
 
 CLIENT: Final = "127.7.7.7"

@@ -21,11 +21,11 @@ from portward.client import (
 )
 from portward.client.endpoint import EndpointClient
 from portward.security.tokens import sign
-from tests.e2e.directory import COOKIE, Directory, directory
-from tests.e2e.houses import PROCESS, TOKENS, UNLIMITED, process, until
+from tests.e2e.gateways import PROCESS, TOKENS, UNLIMITED, process, until
+from tests.e2e.live_client import TOPICS
 from tests.e2e.process import SECRET, Served
+from tests.e2e.provider_server import COOKIE, Directory, directory
 from tests.e2e.relay import KEY
-from tests.e2e.viewer import TOPICS
 from tests.realtime_api import FaultyUpstream
 
 WAIT = 60

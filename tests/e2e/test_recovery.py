@@ -10,7 +10,7 @@ import jwt
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
-from tests.e2e.houses import PROCESS, TOKENS, UNLIMITED, process
+from tests.e2e.gateways import PROCESS, TOKENS, UNLIMITED, process
 from tests.e2e.process import SECRET, Served
 
 MEMORY: Final = {"PORTWARD_ENGINE__URL": "memory://"}

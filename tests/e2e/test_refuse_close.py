@@ -9,9 +9,9 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from tests.e2e.houses import DOORS, ORIGIN, UNLIMITED, House, own_door, until
+from tests.e2e.gateways import LISTENERS, ORIGIN, UNLIMITED, GatewayRunner, own_listener, until
 from tests.e2e.socketio_chromium import address, browse, need_chromium, pages
-from tests.transports.house import Client, handshake
+from tests.transports.running_listener import Client, handshake
 
 CLOSE = """
 [endpoints.rooms]
@@ -44,10 +44,10 @@ async def cut(client: Client, data: bytes) -> None:
     client.leave()
 
 
-@pytest.mark.parametrize("door", DOORS.values(), ids=DOORS)
-async def test_a_refused_handshake_opens_and_closes(door: House) -> None:
+@pytest.mark.parametrize("runner", LISTENERS.values(), ids=LISTENERS)
+async def test_a_refused_handshake_opens_and_closes(runner: GatewayRunner) -> None:
     """The code says why; after a limit a message says when to come back; nothing is counted or kept."""
-    async with door(f"{UNLIMITED}{CLOSE}{LIMITED}") as place:
+    async with runner(f"{UNLIMITED}{CLOSE}{LIMITED}") as place:
         url = f"{place.base}/rooms"
         assert await ended(f"{url}?token=x") == (3500, "invalid token", [], None)
         assert await ended(url) == (3500, "invalid token", [], None)
@@ -69,7 +69,7 @@ async def test_a_refused_handshake_opens_and_closes(door: House) -> None:
 
 async def test_the_whole_answer_leaves_at_once() -> None:
     """101, close and the end of our side come together; then the socket lingers like any refused one."""
-    async with own_door(UNLIMITED + CLOSE) as place:
+    async with own_listener(UNLIMITED + CLOSE) as place:
         port = int(place.base.rpartition(":")[2])
         offers = {"sec_websocket_extensions": "permessage-deflate", "origin": ORIGIN}
         clients = []
@@ -92,7 +92,7 @@ async def test_the_whole_answer_leaves_at_once() -> None:
 @pytest.mark.parametrize("flood", [1024 * 1024])
 async def test_a_refused_client_that_sends_on_is_cut(flood: int) -> None:
     """What it sends is not read as messages, and only a little of it is read at all."""
-    async with own_door(UNLIMITED + CLOSE) as place:
+    async with own_listener(UNLIMITED + CLOSE) as place:
         client = await Client.to(int(place.base.rpartition(":")[2]))
         await client.send(handshake("/rooms?token=x", origin=ORIGIN))
         await client.head()
@@ -102,14 +102,14 @@ async def test_a_refused_client_that_sends_on_is_cut(flood: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("door", DOORS.values(), ids=DOORS)
-async def test_a_browser_sees_the_code(door: House) -> None:
+@pytest.mark.parametrize("runner", LISTENERS.values(), ids=LISTENERS)
+async def test_a_browser_sees_the_code(runner: GatewayRunner) -> None:
     """After a logout the page knows that it must not come back; without the option it sees 1006."""
     need_chromium()
     with pages() as port:
         origins = f'[gate]\nallowed_origins = ["http://localhost:{port}"]\n'
         spoken = CLOSE.replace('"query"', '"query", "subprotocol"')
-        async with door(f"{UNLIMITED}{origins}{spoken}") as place:
+        async with runner(f"{UNLIMITED}{origins}{spoken}") as place:
 
             def page(path: str, host: str = "localhost", **asked: Any) -> str:
                 return address(host, port, "socket", url=f"{place.base}{path}", **asked)

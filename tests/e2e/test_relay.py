@@ -11,7 +11,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosedError
 
-from tests.e2e.houses import until
+from tests.e2e.gateways import until
 from tests.e2e.relay import KEY, Relayed, relayed
 from tests.realtime_api import CANARY
 

@@ -10,7 +10,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 
-from tests.e2e.houses import until
+from tests.e2e.gateways import until
 from tests.e2e.relay import KEY, Relayed, relayed
 from tests.e2e.test_relay import PATIENCE, closed, conversing, hear, say
 

@@ -6,9 +6,9 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from tests.e2e.houses import ORIGIN, TOKENS, UNLIMITED, own_door, until
+from tests.e2e.gateways import ORIGIN, TOKENS, UNLIMITED, own_listener, until
 from tests.e2e.socketio_client import MODES, Tab, browsing, token
-from tests.e2e.socketio_houses import CROWDED, DASHBOARD, FREE, ROLES, stage
+from tests.e2e.socketio_gateways import CROWDED, DASHBOARD, FREE, ROLES, socketio_gateway
 from tests.e2e.socketio_raw import polling
 
 ERRORS = '[endpoints.workspaces]\nrefuse = "connect_error"\n'
@@ -33,7 +33,7 @@ async def refused(tab: Tab, code: str) -> None:
 @each_mode
 async def test_a_token(mode: str) -> None:
     """A token comes in by `auth`, by a function that makes one, or by the header."""
-    async with stage() as on:
+    async with socketio_gateway() as on:
         by_auth = on.tabs.open(on.url, {"token": token("ann")}, **MODES[mode])
         header = {"Authorization": f"Bearer {token('bob')}"}
         by_header = on.tabs.open(on.url, extraHeaders=header, **MODES[mode])
@@ -51,7 +51,7 @@ async def test_a_token(mode: str) -> None:
 @each_mode
 async def test_the_token_of_the_connect_packet_wins(mode: str) -> None:
     """Of two tokens the one in `auth` says who comes in."""
-    async with stage() as on:
+    async with socketio_gateway() as on:
         header = {"Authorization": f"Bearer {token('bob')}"}
         tab = on.tabs.open(on.url, {"token": token("ann")}, extraHeaders=header, **MODES[mode])
         await tab.connected()
@@ -61,7 +61,7 @@ async def test_the_token_of_the_connect_packet_wins(mode: str) -> None:
 @each_mode
 async def test_a_refused_credential(mode: str) -> None:
     """Without a good token the client gets the event `error`, is disconnected, and stays away."""
-    async with stage() as on:
+    async with socketio_gateway() as on:
         await on.gateway.revoke(jti="gone")
         bad = BAD | {"revoked": token("ann", jti="gone")}
         tabs = {
@@ -76,7 +76,7 @@ async def test_a_refused_credential(mode: str) -> None:
 @each_mode
 async def test_a_refused_credential_as_a_connect_error(mode: str) -> None:
     """With `refuse = "connect_error"` the code is in the data of the error, and nobody connects."""
-    async with stage(FREE + ERRORS) as on:
+    async with socketio_gateway(FREE + ERRORS) as on:
         await on.gateway.revoke(jti="gone")
         bad = BAD | {"revoked": token("ann", jti="gone")}
         for name, given in bad.items():
@@ -91,7 +91,7 @@ async def test_a_refused_credential_as_a_connect_error(mode: str) -> None:
 @each_mode
 async def test_a_refused_header(mode: str) -> None:
     """A bad token in the header is refused in the same words."""
-    async with stage() as on:
+    async with socketio_gateway() as on:
         header = {"Authorization": "Bearer nonsense"}
         await refused(on.tabs.open(on.url, extraHeaders=header, **MODES[mode]), "INVALID_TOKEN")
 
@@ -99,7 +99,7 @@ async def test_a_refused_header(mode: str) -> None:
 @each_mode
 async def test_another_try_with_a_good_token(mode: str) -> None:
     """Who was refused comes in by connecting again with a good token."""
-    async with stage() as on:
+    async with socketio_gateway() as on:
         tab = on.tabs.open(on.url, {"token": "nonsense"}, **MODES[mode])
         await refused(tab, "INVALID_TOKEN")
         await tab.connected()
@@ -112,7 +112,7 @@ async def test_another_try_with_a_good_token(mode: str) -> None:
 @each_mode
 async def test_a_revocation(mode: str) -> None:
     """Whose token is revoked is sent out at once."""
-    async with stage() as on:
+    async with socketio_gateway() as on:
         tab = await on.tabs.member(on.url, "ann", DASHBOARD, **MODES[mode])
         await on.gateway.revoke(user="ann")
         told = await tab.told("disconnect")
@@ -125,7 +125,7 @@ async def test_a_revocation(mode: str) -> None:
 async def test_the_eleventh_connection(mode: str, refuse: str) -> None:
     """Ten connections come in from one address; the eleventh is told why not, and the ten stay."""
     own = f'[endpoints.workspaces]\nrefuse = "{refuse}"\n'
-    async with stage(TOKENS + UNLIMITED + ROLES + own) as on:
+    async with socketio_gateway(TOKENS + UNLIMITED + ROLES + own) as on:
         tabs = [on.tabs.open(on.url, {"token": token(f"u{n}")}, **MODES[mode]) for n in range(10)]
         for tab in tabs:
             await tab.connected()
@@ -146,7 +146,7 @@ async def test_the_eleventh_connection(mode: str, refuse: str) -> None:
 async def test_the_sixty_first_message(mode: str) -> None:
     """Sixty messages a minute are answered; the next is told the limit, and the connection stays."""
     free = UNLIMITED.replace('[limits.messages]\nrate = "none"\n', "")
-    async with stage(TOKENS + free + ROLES) as on:
+    async with socketio_gateway(TOKENS + free + ROLES) as on:
         tab = on.tabs.open(on.url, {"token": token("ann")}, **MODES[mode])
         await tab.connected()
         answers = [await tab.ask("leave_room", {"room": DASHBOARD}) for _ in range(60)]
@@ -172,7 +172,7 @@ async def test_the_sixty_first_message(mode: str) -> None:
 @pytest.mark.parametrize("origin", [ORIGIN, "http://evil.example"])
 async def test_an_origin(mode: str, origin: str) -> None:
     """Who shows a foreign origin is refused on every transport, and no session is made."""
-    async with stage() as on:
+    async with socketio_gateway() as on:
         header = {"Origin": origin}
         options: dict[str, Any] = MODES[mode] | {"reconnection": False}
         tab = on.tabs.open(on.url, {"token": token("ann")}, extraHeaders=header, **options)
@@ -186,7 +186,7 @@ async def test_an_origin(mode: str, origin: str) -> None:
 
 async def test_a_stolen_id() -> None:
     """A session's id is of no use to another user: it hears nothing, and the session goes on."""
-    async with own_door(FREE) as place, polling(place.base[5:], "/socket.io/") as ann:
+    async with own_listener(FREE) as place, polling(place.base[5:], "/socket.io/") as ann:
         await ann.say(f'0{{"token":"{token("ann")}"}}')
         assert str(await ann.message()).startswith('0{"sid":')
         room = f'{{"room":"{DASHBOARD}"}}'
@@ -207,7 +207,7 @@ async def test_a_stolen_id() -> None:
 async def test_a_mount_below_a_path_of_ones_own() -> None:
     """The endpoint's path is the client's `path`, with and without its slash."""
     own = '[endpoints.workspaces]\npath = "/desk/io"\n'
-    async with stage(FREE + own) as on:
+    async with socketio_gateway(FREE + own) as on:
         for path in ("/desk/io", "/desk/io/"):
             for mode in MODES.values():
                 await on.tabs.member(on.url, "ann", DASHBOARD, path=path, **mode)
@@ -217,6 +217,9 @@ async def test_a_mount_below_a_path_of_ones_own() -> None:
 
 async def test_nobody_comes_by_another_path_of_the_house() -> None:
     """A client whose options are wrong for everything gets an error, not a hang."""
-    async with stage(FREE + CROWDED.replace("workspaces", "rooms")) as on, browsing() as others:
+    async with (
+        socketio_gateway(FREE + CROWDED.replace("workspaces", "rooms")) as on,
+        browsing() as others,
+    ):
         tab = others.open(on.url, {"token": token("ann")}, path="/rooms", reconnection=False)
         assert (await tab.told("connect_error"))["message"]

@@ -9,10 +9,10 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from tests.e2e.houses import TOKENS, UNLIMITED, Place, own_door, process
+from tests.e2e.gateways import TOKENS, UNLIMITED, Place, own_listener, process
 from tests.e2e.process import KEY
 from tests.e2e.socketio_client import PATIENCE, token
-from tests.e2e.socketio_houses import CROWDED, FREE, REAL, ROLES
+from tests.e2e.socketio_gateways import CROWDED, FREE, REAL, ROLES
 from tests.e2e.socketio_raw import TRANSPORTS, Polling, WebSocket
 
 pytestmark = pytest.mark.p1
@@ -78,7 +78,7 @@ async def until_answered(client: Polling | WebSocket, nsp: str) -> str:
 @each_transport
 async def test_a_connect_over_the_limit_of_its_address(transport: str) -> None:
     """A stranger uses up what its address may say; a member behind it is told so, not left alone."""
-    async with own_door(SPARING) as place:
+    async with own_listener(SPARING) as place:
         async with peer(place, transport) as stranger:
             for _ in range(FEW):
                 await stranger.say("0/nowhere,")
@@ -91,7 +91,7 @@ async def test_a_connect_over_the_limit_of_its_address(transport: str) -> None:
 @each_transport
 async def test_a_connect_over_the_limit_of_its_user(transport: str) -> None:
     """Who enters another namespace over its limit is answered, as every CONNECT is."""
-    async with own_door(SPARING) as place:
+    async with own_listener(SPARING) as place:
         place.gateway.workspaces.namespace("/editor")
         async with peer(place, transport) as member:
             await enter(member, "ann")
@@ -104,7 +104,7 @@ async def test_a_connect_over_the_limit_of_its_user(transport: str) -> None:
 @each_transport
 async def test_leaving_over_the_limit(transport: str) -> None:
     """Who leaves a namespace over its limit has left: it hears nothing more, and may come back."""
-    async with own_door(SPARING) as place, peer(place, transport) as member:
+    async with own_listener(SPARING) as place, peer(place, transport) as member:
         await enter(member, "ann")
         await ask(member, "join_room", {"room": "workspace:w1:dashboard"})
         await use_up(member)
@@ -117,7 +117,7 @@ async def test_leaving_over_the_limit(transport: str) -> None:
 @each_transport
 async def test_many_requests_that_wait(transport: str) -> None:
     """Who joins a room where much waits for a decision is sent all of it, by polling, too."""
-    async with own_door(FREE) as place:
+    async with own_listener(FREE) as place:
         for number in range(MANY):
             await place.gateway.workspaces.request_approval("w1", str(number), "x" * LARGE)
         async with peer(place, transport) as member:
@@ -130,7 +130,7 @@ async def test_many_requests_that_wait(transport: str) -> None:
 
 async def test_a_workspace_without_rooms() -> None:
     """Nothing can be done in a workspace whose name no room can have, as nobody would hear of it."""
-    async with own_door(FREE) as place, peer(place, "websocket") as member:
+    async with own_listener(FREE) as place, peer(place, "websocket") as member:
         await enter(member, "ann", "w1:inner")
         refused = await ask(member, "join_room", {"room": "workspace:w1:inner:dashboard"})
         assert '"error"' in refused

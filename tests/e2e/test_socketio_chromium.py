@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.houses import Place, own_door
+from tests.e2e.gateways import Place, own_listener
 from tests.e2e.socketio_chromium import address, browse, need_chromium, pages
 from tests.e2e.socketio_client import MODES, token
-from tests.e2e.socketio_houses import DASHBOARD, FREE
+from tests.e2e.socketio_gateways import DASHBOARD, FREE
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -30,7 +30,7 @@ async def test_a_page_of_the_right_origin() -> None:
     need_chromium()
     with pages() as port:
         origins = f'[gate]\nallowed_origins = ["http://localhost:{port}"]\n'
-        async with own_door(FREE + origins) as place:
+        async with own_listener(FREE + origins) as place:
             place.gateway.workspaces.namespace().on("mirror", mirror)
             urls = [work(place, port, "localhost", mode) for mode in MODES]
             outcomes = await browse(urls)
@@ -52,7 +52,7 @@ async def test_a_page_of_a_foreign_origin() -> None:
     with pages() as port:
         origins = f'[gate]\nallowed_origins = ["http://localhost:{port}"]\n'
         opened: list[str] = []
-        async with own_door(FREE + origins) as place:
+        async with own_listener(FREE + origins) as place:
 
             async def note(connection: Any) -> None:
                 opened.append(connection.user)

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import socketio  # type: ignore[import-untyped]  # it comes without types
 
-from tests.e2e.houses import TOKENS, UNLIMITED
+from tests.e2e.gateways import TOKENS, UNLIMITED
 from tests.e2e.socketio_client import CLIENTS, MODES, Tab, Tabs, browsing, token
-from tests.e2e.socketio_houses import CROWDED, DASHBOARD, ROLES
+from tests.e2e.socketio_gateways import CROWDED, DASHBOARD, ROLES
 from tests.e2e.socketio_python import PythonClient, python_client
 from tests.e2e.socketio_raw import application
 from tests.e2e.socketio_relay import Network, network

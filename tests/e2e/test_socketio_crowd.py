@@ -13,9 +13,9 @@ from portward.model.identity import Identity
 from portward.node.rights.credentials import CredentialVerifier
 from portward.protocols.socketio import codes
 from portward.protocols.socketio.server import Socket
-from tests.e2e.houses import Place, own_door
+from tests.e2e.gateways import Place, own_listener
 from tests.e2e.socketio_client import CLIENTS, Tab, Tabs, browsing, token
-from tests.e2e.socketio_houses import FREE
+from tests.e2e.socketio_gateways import FREE
 from tests.e2e.socketio_relay import network
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
@@ -103,7 +103,7 @@ async def test_endings_at_random(monkeypatch: pytest.MonkeyPatch) -> None:
     random = Random(7)
     fates = [Fate(number) for number in range(CLIENTS_IN_ALL)]
     judge_slowly(random, monkeypatch)
-    async with own_door(FREE) as place, browsing() as tabs:
+    async with own_listener(FREE) as place, browsing() as tabs:
         end_at_random(place, {each.user: each for each in fates}, random)
         async with network(place.base.removeprefix("ws://"), DELAY) as between:
             for first in range(0, CLIENTS_IN_ALL, AT_ONCE):
@@ -117,7 +117,7 @@ async def test_a_drain_at_random() -> None:
     random = Random(8)
     for _ in range(4):
         async with (
-            own_door(FREE) as place,
+            own_listener(FREE) as place,
             browsing() as tabs,
             network(place.base.removeprefix("ws://"), DELAY) as between,
         ):

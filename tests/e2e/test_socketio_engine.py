@@ -7,7 +7,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from tests.e2e.houses import own_door, until
+from tests.e2e.gateways import own_listener, until
 from tests.e2e.socketio_client import PATIENCE
 from tests.e2e.socketio_raw import (
     APPLICATION,
@@ -221,8 +221,8 @@ async def test_silence(place: str, opener: Opener) -> None:
 
 async def test_a_poll_that_comes_too_late() -> None:
     """A client that slept through its heartbeat finds its session unknown, not a goodbye to it."""
-    async with own_door(APPLICATION) as house, polling(house.base[5:], BRISK) as peer:
-        await until(lambda: house.gateway.connections() == [])
+    async with own_listener(APPLICATION) as served, polling(served.base[5:], BRISK) as peer:
+        await until(lambda: served.gateway.connections() == [])
         assert (await peer.get()).status_code == 400
 
 

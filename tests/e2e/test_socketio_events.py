@@ -9,9 +9,9 @@ import pytest
 from portward import EventError
 from portward.app.gateway import Gateway
 from portward.protocols.socketio.server import Socket
-from tests.e2e.houses import until
+from tests.e2e.gateways import until
 from tests.e2e.socketio_client import MODES, token
-from tests.e2e.socketio_houses import FREE, stage
+from tests.e2e.socketio_gateways import FREE, socketio_gateway
 
 each_mode = pytest.mark.parametrize("mode", list(MODES))
 BLOB = bytes(range(256)) * 40
@@ -92,7 +92,7 @@ class Application:
 @each_mode
 async def test_acknowledgements_of_the_server(mode: str) -> None:
     """What a handler returns is the acknowledgement: nothing, one argument or several."""
-    async with stage() as on:
+    async with socketio_gateway() as on:
         Application(on.gateway)
         tab = await on.tabs.member(on.url, "ann", **MODES[mode])
         assert await tab.ask("mirror") == []
@@ -111,7 +111,7 @@ async def test_acknowledgements_of_the_server(mode: str) -> None:
 @each_mode
 async def test_acknowledgements_of_the_client(mode: str) -> None:
     """A handler, and the application outside one, may wait for what the client answers."""
-    async with stage() as on:
+    async with socketio_gateway() as on:
         application = Application(on.gateway)
         tab = await on.tabs.member(on.url, "ann", **MODES[mode])
         assert await tab.ask("call me", 1, {"b": BLOB}) == [1, {"b": BLOB}]
@@ -131,7 +131,7 @@ async def test_acknowledgements_of_the_client(mode: str) -> None:
 @each_mode
 async def test_bytes(mode: str) -> None:
     """Bytes go both ways, several in one event, wherever they stand, in acknowledgements too."""
-    async with stage(FREE + LIFE) as on:
+    async with socketio_gateway(FREE + LIFE) as on:
         application = Application(on.gateway)
         tab = await on.tabs.member(on.url, "ann", **MODES[mode])
         nested = {"a": [b"\x00\x01", {"b": b"", "c": [BLOB]}], "n": 1}
@@ -151,7 +151,7 @@ async def test_bytes(mode: str) -> None:
 @each_mode
 async def test_eleven_attachments(mode: str) -> None:
     """More attachments than allowed break the protocol: the client is sent out, and nothing is heard."""
-    async with stage() as on:
+    async with socketio_gateway() as on:
         application = Application(on.gateway)
         tab = await on.tabs.member(on.url, "ann", **MODES[mode])
         tab.emit("silent", *[b"x"] * 11)
@@ -164,7 +164,7 @@ async def test_eleven_attachments(mode: str) -> None:
 @each_mode
 async def test_many_events_at_once(mode: str) -> None:
     """A hundred events emitted in one turn are answered, each once and in order."""
-    async with stage() as on:
+    async with socketio_gateway() as on:
         application = Application(on.gateway)
         tab = await on.tabs.member(on.url, "ann", **MODES[mode])
         numbers = [tab.start("mirror", n, bytes([n])) for n in range(100)]
@@ -179,7 +179,7 @@ async def test_many_events_at_once(mode: str) -> None:
 @each_mode
 async def test_namespaces(mode: str) -> None:
     """One connection carries several namespaces, each with its own events and its own coming and going."""
-    async with stage() as on:
+    async with socketio_gateway() as on:
         application = Application(on.gateway)
         root = await on.tabs.member(on.url, "ann", **MODES[mode])
         custom = await root.enter("/custom", auth={"colour": "red"})
@@ -207,7 +207,7 @@ async def test_namespaces(mode: str) -> None:
 @each_mode
 async def test_a_namespace_alone(mode: str) -> None:
     """A connection whose first namespace is another one proves itself there, and comes back there."""
-    async with stage() as on:
+    async with socketio_gateway() as on:
         application = Application(on.gateway)
         url = f"{on.url}/custom"
         tab = on.tabs.open(url, {"token": token("ann"), "x": [1]}, **MODES[mode])
@@ -227,7 +227,7 @@ async def test_a_namespace_alone(mode: str) -> None:
 @each_mode
 async def test_namespaces_that_do_not_let_in(mode: str) -> None:
     """An unknown namespace is a connect error; one whose handler refuses sends its client out."""
-    async with stage() as on:
+    async with socketio_gateway() as on:
         Application(on.gateway)
         root = await on.tabs.member(on.url, "ann", **MODES[mode])
         unknown = await root.enter("/unknown")
@@ -243,7 +243,7 @@ async def test_namespaces_that_do_not_let_in(mode: str) -> None:
 @each_mode
 async def test_timeouts_and_volatile_events(mode: str) -> None:
     """`timeout()` gives up on a handler that does not answer; volatile events arrive when they can."""
-    async with stage() as on:
+    async with socketio_gateway() as on:
         application = Application(on.gateway)
         tab = await on.tabs.member(on.url, "ann", **MODES[mode])
         if mode == "default":
@@ -265,7 +265,7 @@ async def test_timeouts_and_volatile_events(mode: str) -> None:
 @each_mode
 async def test_a_cut_connection(mode: str) -> None:
     """Who comes back after the network went away sends what it kept meanwhile."""
-    async with stage() as on:
+    async with socketio_gateway() as on:
         application = Application(on.gateway)
         tab = await on.tabs.member(on.url, "ann", **MODES[mode], reconnection=False)
         tab.order("cut")

@@ -9,9 +9,9 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from tests.e2e.houses import TOKENS, UNLIMITED
+from tests.e2e.gateways import TOKENS, UNLIMITED
 from tests.e2e.socketio_client import CLIENTS, MODES, PATIENCE, Tab, Tabs, browsing, token
-from tests.e2e.socketio_houses import CROWDED, DASHBOARD, ROLES
+from tests.e2e.socketio_gateways import CROWDED, DASHBOARD, ROLES
 from tests.e2e.socketio_raw import Base, application, visitor
 
 BASE: Final = f"""

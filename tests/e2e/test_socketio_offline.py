@@ -4,9 +4,9 @@ from typing import Final
 
 import pytest
 
-from tests.e2e.houses import TOKENS, own_door
+from tests.e2e.gateways import TOKENS, own_listener
 from tests.e2e.socketio_client import CLIENTS, MODES, Tab, browsing, token
-from tests.e2e.socketio_houses import CROWDED, DASHBOARD, ROLES
+from tests.e2e.socketio_gateways import CROWDED, DASHBOARD, ROLES
 from tests.e2e.socketio_relay import network
 
 EVENTS: Final = 100
@@ -35,7 +35,7 @@ def judged(answers: list[object], done: int) -> None:
 async def test_an_offline_buffer(mode: str, client: str) -> None:
     """A hundred events that were kept offline are answered, those over the limit too, and it goes on."""
     async with (
-        own_door(TOKENS + ROLES + CROWDED) as place,
+        own_listener(TOKENS + ROLES + CROWDED) as place,
         browsing() as tabs,
         network(place.base.removeprefix("ws://")) as between,
     ):

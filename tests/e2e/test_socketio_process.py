@@ -10,10 +10,10 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.houses import own_door, process
+from tests.e2e.gateways import own_listener, process
 from tests.e2e.process import KEY, Served
 from tests.e2e.socketio_client import MODES, PATIENCE, Tab, Tabs, browsing
-from tests.e2e.socketio_houses import (
+from tests.e2e.socketio_gateways import (
     APPROVALS,
     DASHBOARD,
     FREE,
@@ -195,7 +195,7 @@ async def test_bytes_between_two_nodes(tmp_path: Path) -> None:
     need_redis()
     with servers(Server(tmp_path / "redis")) as (redis,):
         toml = f'{FREE}[engine]\nurl = "{redis.url}"\n'
-        async with own_door(toml) as one, own_door(toml) as two, browsing() as tabs:
+        async with own_listener(toml) as one, own_listener(toml) as two, browsing() as tabs:
             namespaces = [each.gateway.workspaces.namespace("/x") for each in (one, two)]
             heard = []
             for place in (one, two):

@@ -1,4 +1,4 @@
-"""Every ending of a Socket.IO session at every moment of its upgrade, on every road: none is silent."""
+"""Every ending of a Socket.IO session at every moment of its upgrade, over every listener: none is silent."""
 
 import asyncio
 import time
@@ -13,9 +13,9 @@ from portward.engines.port import EngineUnavailable
 from portward.model.disconnects import Disconnect
 from portward.node.sessions.session import Session
 from portward.protocols.socketio import codes
-from tests.e2e.houses import DOORS, TOKENS, UNLIMITED, Place, until
+from tests.e2e.gateways import LISTENERS, TOKENS, UNLIMITED, Place, until
 from tests.e2e.socketio_client import token
-from tests.e2e.socketio_houses import DASHBOARD, FREE, ROLES
+from tests.e2e.socketio_gateways import DASHBOARD, FREE, ROLES
 from tests.e2e.socketio_raw import polling
 from tests.e2e.socketio_upgrade import MOMENTS, Heard, Mover, mover
 
@@ -24,10 +24,10 @@ UNSAID: Final = {Disconnect.NORMAL, Disconnect.GOING_AWAY, Disconnect.SHUTDOWN}
 each_moment = pytest.mark.parametrize("moment", MOMENTS)
 
 
-@pytest.fixture(params=sorted(DOORS))
+@pytest.fixture(params=sorted(LISTENERS))
 async def place(request: pytest.FixtureRequest) -> AsyncIterator[Place]:
-    """A gateway on each road, where no limit gets in the way."""
-    async with DOORS[request.param](FREE) as running:
+    """A gateway behind each listener, where no limit gets in the way."""
+    async with LISTENERS[request.param](FREE) as running:
         yield running
 
 
@@ -130,11 +130,11 @@ async def test_an_ending_as_it_comes_about(place: Place, moment: str) -> None:
         await until(lambda: place.gateway.node.admission_control.inside == 0)
 
 
-@pytest.mark.parametrize("road", sorted(DOORS))
-async def test_an_expiry(road: str) -> None:
+@pytest.mark.parametrize("runner", sorted(LISTENERS))
+async def test_an_expiry(runner: str) -> None:
     """A token that runs out is heard of, and the client may come back."""
     leeway = FREE.replace("[tokens]", '[tokens]\nleeway = "0s"')
-    async with DOORS[road](leeway) as place, AsyncExitStack() as stack:
+    async with LISTENERS[runner](leeway) as place, AsyncExitStack() as stack:
         clients = [await stack.enter_async_context(mover(place.base)) for _ in MOMENTS]
         for moment, client in zip(MOMENTS, clients, strict=True):
             await member(client, moment, ttl=2)
@@ -187,10 +187,12 @@ async def test_a_refused_connect(place: Place) -> None:
             told(heard, code, Disconnect.AUTH_FAILED, moment)
 
 
-@pytest.mark.parametrize("road", sorted(DOORS))
-async def test_a_refused_connect_as_an_error(road: str) -> None:
+@pytest.mark.parametrize("runner", sorted(LISTENERS))
+async def test_a_refused_connect_as_an_error(runner: str) -> None:
     """With `refuse = "connect_error"` the code comes in a CONNECT_ERROR."""
-    async with DOORS[road](FREE + '[endpoints.workspaces]\nrefuse = "connect_error"\n') as place:
+    async with LISTENERS[runner](
+        FREE + '[endpoints.workspaces]\nrefuse = "connect_error"\n'
+    ) as place:
         await place.gateway.revoke(jti="gone")
         for moment, (auth, code) in product(MOMENTS, BAD.values()):
             async with mover(place.base) as client:
@@ -203,12 +205,12 @@ async def test_a_refused_connect_as_an_error(road: str) -> None:
                 assert heard.code in {None, Disconnect.AUTH_FAILED.code}
 
 
-@pytest.mark.parametrize("road", sorted(DOORS))
-async def test_no_room(road: str) -> None:
+@pytest.mark.parametrize("runner", sorted(LISTENERS))
+async def test_no_room(runner: str) -> None:
     """A connection over the number of its address is told so."""
     own = "[endpoints.workspaces.limits.connections]\nmax = 1\n"
     base = TOKENS + UNLIMITED + ROLES + own
-    async with DOORS[road](base) as place, polling(place.base[5:], "/socket.io/"):
+    async with LISTENERS[runner](base) as place, polling(place.base[5:], "/socket.io/"):
         for moment in MOMENTS:
             async with mover(place.base) as client:
                 await client.move(moment)

@@ -6,9 +6,9 @@ import pytest
 
 from portward import EventError
 from portward.protocols.workspaces.commands import ActionInfo
-from tests.e2e.houses import until
+from tests.e2e.gateways import until
 from tests.e2e.socketio_client import MODES, Tab, token
-from tests.e2e.socketio_houses import APPROVALS, DASHBOARD, FREE, stage
+from tests.e2e.socketio_gateways import APPROVALS, DASHBOARD, FREE, socketio_gateway
 
 each_mode = pytest.mark.parametrize("mode", list(MODES))
 REFUND = {"amount": 12.5, "to": ["Żaneta", "😀"]}
@@ -22,7 +22,7 @@ async def settled(tab: Tab) -> None:
 @each_mode
 async def test_rooms(mode: str) -> None:
     """A member joins the rooms of its workspace and no other's, and hears them until it leaves."""
-    async with stage() as on:
+    async with socketio_gateway() as on:
         ann = await on.tabs.member(on.url, "ann", DASHBOARD, APPROVALS, **MODES[mode])
         foreign = {"room": "workspace:w2:dashboard"}
         assert await ann.ask("join_room", foreign) == {"error": "ACCESS_DENIED"}
@@ -44,7 +44,7 @@ async def test_rooms(mode: str) -> None:
 @each_mode
 async def test_a_disconnect_leaves_all_rooms(mode: str) -> None:
     """Nothing is left of a client's rooms, whether it says goodbye or its network goes away."""
-    async with stage() as on:
+    async with socketio_gateway() as on:
         for farewell in ("leave", "cut"):
             options = MODES[mode] | {"reconnection": False}
             ann = await on.tabs.member(on.url, "ann", DASHBOARD, APPROVALS, **options)
@@ -66,7 +66,7 @@ async def test_actions(mode: str) -> None:
             raise EventError("TOO_HOT", {"degrees": 451})
         return {"by": action.user, "in": action.workspace, "payload": action.payload}
 
-    async with stage() as on:
+    async with socketio_gateway() as on:
         on.gateway.workspaces.on_action(handler)
         ann = await on.tabs.member(on.url, "ann", DASHBOARD, **MODES[mode])
         bob = await on.tabs.member(on.url, "bob", DASHBOARD, **MODES[mode])
@@ -97,7 +97,7 @@ async def test_actions(mode: str) -> None:
 @each_mode
 async def test_an_action_without_the_right(mode: str) -> None:
     """A role that does not allow an action is refused, and nobody hears of it."""
-    async with stage() as on:
+    async with socketio_gateway() as on:
         ann = await on.tabs.member(on.url, "ann", DASHBOARD, **MODES[mode])
         eve = on.tabs.open(on.url, {"token": token("eve", roles=["viewer"])}, **MODES[mode])
         await eve.connected()
@@ -116,7 +116,7 @@ async def test_an_action_without_the_right(mode: str) -> None:
 @each_mode
 async def test_approvals(mode: str) -> None:
     """A request waits for who joins later; the first verdict counts, and everyone hears it."""
-    async with stage() as on:
+    async with socketio_gateway() as on:
         request = await on.gateway.workspaces.request_approval("w1", "Refund", REFUND)
         ann = await on.tabs.member(on.url, "ann", APPROVALS, **MODES[mode])
         told = {
@@ -162,7 +162,7 @@ async def test_approvals(mode: str) -> None:
 @each_mode
 async def test_state_between_two_tabs(mode: str) -> None:
     """What one tab sets the user's other tab is told, and a stale version is a conflict."""
-    async with stage() as on:
+    async with socketio_gateway() as on:
         first = await on.tabs.member(on.url, "ann", **MODES[mode])
         second = await on.tabs.member(on.url, "ann", **MODES[mode])
         stranger = await on.tabs.member(on.url, "bob", **MODES[mode])
@@ -191,7 +191,7 @@ async def test_state_between_two_tabs(mode: str) -> None:
 @each_mode
 async def test_a_newer_token(mode: str) -> None:
     """A client is warned before its token runs out, puts a newer one in force, and stays."""
-    async with stage() as on:
+    async with socketio_gateway() as on:
         tab = on.tabs.open(on.url, {"token": token("ann", ttl=40)}, **MODES[mode])
         await tab.connected()
         warning = await tab.heard("token_expiring")
@@ -213,7 +213,7 @@ async def test_a_newer_token_that_is_refused(mode: str, whose: str) -> None:
         "expired": token("ann", ttl=-3600),
         "nonsense": "nonsense",
     }[whose]
-    async with stage() as on:
+    async with socketio_gateway() as on:
         tab = await on.tabs.member(on.url, "ann", DASHBOARD, **MODES[mode])
         tab.emit("token_refresh", {"token": given})
         assert await tab.heard("error") == {"code": "INVALID_TOKEN"}
@@ -225,7 +225,7 @@ async def test_a_newer_token_that_is_refused(mode: str, whose: str) -> None:
 @each_mode
 async def test_a_token_that_runs_out(mode: str) -> None:
     """A client that ignores the warning is told the end of its token, and may come back by itself."""
-    async with stage(FREE.replace("[tokens]\n", '[tokens]\nleeway = "0s"\n')) as on:
+    async with socketio_gateway(FREE.replace("[tokens]\n", '[tokens]\nleeway = "0s"\n')) as on:
         tab = on.tabs.open(on.url, {"token": token("ann", ttl=2)}, **MODES[mode])
         await tab.connected()
         await tab.heard("token_expiring")
@@ -242,7 +242,7 @@ async def test_a_token_that_runs_out(mode: str) -> None:
 @each_mode
 async def test_events_that_nobody_knows(mode: str) -> None:
     """An unknown event, or one without its one argument, is acknowledged as an error and does nothing."""
-    async with stage() as on:
+    async with socketio_gateway() as on:
         tab = await on.tabs.member(on.url, "ann", DASHBOARD, **MODES[mode])
         for event, arguments in (
             ("unknown", ()),

@@ -10,7 +10,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from tests.e2e.roads import PATIENCE
+from tests.e2e.listeners import PATIENCE
 from tests.reload.case import ClientSide
 from tests.reload.issuer import token
 from tests.reload.process import ORIGIN, GatewayProcess, serving

@@ -17,9 +17,18 @@ from websockets.exceptions import ConnectionClosed
 
 from portward.cli.main import main
 from portward.security.tokens import sign
-from tests.e2e.crew import Crew, Member, children, crew, member, members, ready, store
+from tests.e2e.listeners import EnvelopeClient
 from tests.e2e.process import CONFIG
-from tests.e2e.roads import Speaker
+from tests.e2e.workers import (
+    Member,
+    WorkerGroup,
+    children,
+    member,
+    members,
+    ready,
+    run_workers,
+    store,
+)
 from tests.engines.redis_servers import Server
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.slow]
@@ -33,20 +42,20 @@ def redis(tmp_path: Path) -> Iterator[Server]:
 
 
 @pytest.fixture
-async def served(tmp_path: Path, redis: Server) -> AsyncIterator[Crew]:
+async def served(tmp_path: Path, redis: Server) -> AsyncIterator[WorkerGroup]:
     """Two workers that serve."""
-    async with crew(tmp_path, redis.url) as made:
+    async with run_workers(tmp_path, redis.url) as made:
         yield await ready(made)
 
 
-async def closed(speaker: Speaker) -> int | None:
+async def closed(speaker: EnvelopeClient) -> int | None:
     """Wait until a connection is closed; its close code."""
     with pytest.raises(ConnectionClosed):
         await speaker.hear_until("never")
     return speaker.socket.close_code
 
 
-async def test_messages_cross_between_workers(served: Crew) -> None:
+async def test_messages_cross_between_workers(served: WorkerGroup) -> None:
     """Members of a room hear each other, whichever worker they are with."""
     async with AsyncExitStack() as stack:
         everyone = await members(stack, served, 4)
@@ -57,7 +66,7 @@ async def test_messages_cross_between_workers(served: Crew) -> None:
                 assert heard["data"]["content"] == f"from {speaker.node}"
 
 
-async def test_one_admin_api(served: Crew) -> None:
+async def test_one_admin_api(served: WorkerGroup) -> None:
     """Connections, channels, metrics, revocations and events are those of both workers together."""
     async with AsyncExitStack() as stack:
         everyone = await members(stack, served, 4)
@@ -94,7 +103,7 @@ async def test_one_admin_api(served: Crew) -> None:
         assert (await served.status("openapi.json"), await served.status("")) == (200, 200)
 
 
-async def test_worker_that_is_killed_is_replaced(served: Crew) -> None:
+async def test_worker_that_is_killed_is_replaced(served: WorkerGroup) -> None:
     """Who was with it comes back, who was with the other notices nothing, and all hear each other."""
     async with AsyncExitStack() as stack:
         everyone = await members(stack, served, 4)
@@ -114,7 +123,7 @@ async def test_worker_that_is_killed_is_replaced(served: Crew) -> None:
 
 
 @pytest.mark.long
-async def test_workers_drain_together_under_load(served: Crew) -> None:
+async def test_workers_drain_together_under_load(served: WorkerGroup) -> None:
     """SIGTERM to the parent tells the clients of all workers, closes them and ends with 0."""
     async with AsyncExitStack() as stack:
         everyone = await members(stack, served, 6)
@@ -139,7 +148,7 @@ async def _sent_off(speaker: Member) -> int | None:
     return await closed(speaker)
 
 
-async def test_interrupt_of_the_whole_group_drains(served: Crew) -> None:
+async def test_interrupt_of_the_whole_group_drains(served: WorkerGroup) -> None:
     """Ctrl-C reaches parent and workers alike; that is no second signal to anybody."""
     async with AsyncExitStack() as stack:
         everyone = await members(stack, served, 2)
@@ -151,7 +160,7 @@ async def test_interrupt_of_the_whole_group_drains(served: Crew) -> None:
 async def test_second_signal_ends_at_once(tmp_path: Path, redis: Server) -> None:
     """During a long drain a second signal ends all workers; the exit code is still 0."""
     config = CONFIG.replace('drain_timeout = "2s"', 'drain_timeout = "10m"')
-    async with crew(tmp_path, redis.url, config=config) as served, AsyncExitStack() as stack:
+    async with run_workers(tmp_path, redis.url, config=config) as served, AsyncExitStack() as stack:
         await ready(served)
         everyone = await members(stack, served, 4)
         served.process.send_signal(signal.SIGTERM)
@@ -160,7 +169,7 @@ async def test_second_signal_ends_at_once(tmp_path: Path, redis: Server) -> None
         assert await served.wait() == 0
 
 
-async def test_parent_that_is_killed_leaves_nobody(tmp_path: Path, served: Crew) -> None:
+async def test_parent_that_is_killed_leaves_nobody(tmp_path: Path, served: WorkerGroup) -> None:
     """The workers notice, tell their clients, drain and end; even the folder of sockets is gone."""
     async with AsyncExitStack() as stack:
         everyone = await members(stack, served, 2)
@@ -177,7 +186,7 @@ def left_in(folder: Path) -> list[Path]:
     return list(folder.glob("portward-*"))
 
 
-async def test_reload_is_told_once(tmp_path: Path, served: Crew) -> None:
+async def test_reload_is_told_once(tmp_path: Path, served: WorkerGroup) -> None:
     """SIGHUP reaches every worker; bad settings reach none. Either way one line says so."""
     config = tmp_path / "portward.toml"
     text = config.read_text()
@@ -200,7 +209,7 @@ async def test_audit_of_each_worker(
     """Every worker keeps an audit file of its own, and each verifies."""
     file = tmp_path / "audit.jsonl"
     config = f"{CONFIG}\n[audit]\nfile = {json.dumps(str(file))}\n"
-    async with crew(tmp_path, redis.url, config=config) as served:
+    async with run_workers(tmp_path, redis.url, config=config) as served:
         await ready(served)
         served.process.send_signal(signal.SIGTERM)
         assert await served.wait() == 0
@@ -214,7 +223,7 @@ async def test_made_up_secrets_are_shared(tmp_path: Path, redis: Server) -> None
     config = "\n".join(
         line for line in CONFIG.splitlines() if not line.startswith(("secrets", "api_keys"))
     )
-    async with crew(tmp_path, redis.url, config=config) as served, AsyncExitStack() as stack:
+    async with run_workers(tmp_path, redis.url, config=config) as served, AsyncExitStack() as stack:
         await ready(served)
         assert served.count("^admin key") == 1
         state = json.loads(state_of(tmp_path))
@@ -222,12 +231,12 @@ async def test_made_up_secrets_are_shared(tmp_path: Path, redis: Server) -> None
         good = sign({"sub": "ann", "iat": now, "exp": now + 600}, state["token_secret"])
         nodes: set[str] = set()
         while len(nodes) < 2:
-            speaker = Speaker(await stack.enter_async_context(connect(served.url)))
+            speaker = EnvelopeClient(await stack.enter_async_context(connect(served.url)))
             assert (await speaker.ask("auth", token=good))["type"] == "auth_success"
             nodes.update(_nodes(served))
 
 
-def _nodes(served: Crew) -> set[str]:
+def _nodes(served: WorkerGroup) -> set[str]:
     found = (re.search(r"conn\.open +node=(\S+)", line) for line in served.output)
     return {match[1] for match in found if match}
 
@@ -241,14 +250,14 @@ def state_of(folder: Path) -> str:
 async def test_store_that_is_away_refuses_the_start(tmp_path: Path, redis: Server) -> None:
     """Where no worker can start, the parent tries three times, gives the worker's reason and 1."""
     redis.kill()
-    async with crew(tmp_path, redis.url) as served:
+    async with run_workers(tmp_path, redis.url) as served:
         assert await served.wait() == 1
     [last] = [line for line in served.output if line.startswith("portward: ")][-1:]
     assert "the store cannot be reached" in last
     assert not any(line.startswith("ready") for line in served.output)
 
 
-async def test_worker_or_store_that_is_away(served: Crew, redis: Server) -> None:
+async def test_worker_or_store_that_is_away(served: WorkerGroup, redis: Server) -> None:
     """Whoever answers names the worker that did not; metrics and health go on, without Redis too."""
     async with AsyncExitStack() as stack:
         everyone = await members(stack, served, 4)
@@ -284,7 +293,7 @@ async def test_worker_or_store_that_is_away(served: Crew, redis: Server) -> None
 
 
 @pytest.mark.long
-async def test_no_worker_is_there(served: Crew) -> None:
+async def test_no_worker_is_there(served: WorkerGroup) -> None:
     """While all workers are gone, the parent says that none is ready; then they are back."""
     for pid in served.workers:
         os.kill(pid, signal.SIGKILL)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.crew import LONG, Crew, crew, ready, store
 from tests.e2e.process import CONFIG
 from tests.e2e.socketio_client import MODES, browsing
+from tests.e2e.workers import LONG, WorkerGroup, ready, run_workers, store
 
 DASHBOARD = "workspace:w1:dashboard"
 REAL = (
@@ -25,7 +25,7 @@ max = 0
 pytestmark = [pytest.mark.timeout(300), pytest.mark.slow]
 
 
-def home(made: Crew) -> str:
+def home(made: WorkerGroup) -> str:
     """Where Socket.IO clients connect."""
     return made.url.replace("ws:", "http:").removesuffix("/rooms")
 
@@ -33,7 +33,7 @@ def home(made: Crew) -> str:
 async def test_every_request_finds_its_worker(tmp_path: Path) -> None:
     """Clients by polling, by WebSocket and by one after the other work together over two workers."""
     with store(tmp_path) as redis:
-        async with crew(tmp_path, redis.url, config=REAL) as served, browsing() as tabs:
+        async with run_workers(tmp_path, redis.url, config=REAL) as served, browsing() as tabs:
             await ready(served)
             modes = [*MODES.values()] * 3
             everyone = [
@@ -67,7 +67,7 @@ async def test_every_request_finds_its_worker(tmp_path: Path) -> None:
 async def test_session_of_a_dead_worker(tmp_path: Path) -> None:
     """Polls for a worker that is gone are told that there is no such session, and clients come back."""
     with store(tmp_path) as redis:
-        async with crew(tmp_path, redis.url, config=REAL) as served, browsing() as tabs:
+        async with run_workers(tmp_path, redis.url, config=REAL) as served, browsing() as tabs:
             await ready(served)
             everyone = [
                 await tabs.member(home(served), f"u{n}", DASHBOARD, **MODES["polling"])

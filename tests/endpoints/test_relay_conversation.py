@@ -10,8 +10,8 @@ from portward.settings import Settings
 from portward.settings.endpoint import AuthMode
 from portward.settings.presets import ENDPOINTS
 from portward.testing import MemoryClient, connect
-from tests.house import House, settle
 from tests.protocols.relay.fake_upstream import FakeUpstream, proven, relaying, tell
+from tests.running_gateway import RunningGateway, settle
 
 pytestmark = pytest.mark.p1
 
@@ -21,14 +21,16 @@ INVALID = {"type": "error", "code": "invalid_token", "message": "Invalid token"}
 
 
 @pytest.fixture
-async def both(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[House, FakeUpstream]]:
+async def both(
+    monkeypatch: pytest.MonkeyPatch,
+) -> AsyncIterator[tuple[RunningGateway, FakeUpstream]]:
     """A gateway and its upstream."""
     async with relaying(monkeypatch) as pair:
         yield pair
 
 
 @pytest.fixture
-def house(both: tuple[House, FakeUpstream]) -> House:
+def running(both: tuple[RunningGateway, FakeUpstream]) -> RunningGateway:
     """The gateway."""
     return both[0]
 
@@ -41,11 +43,11 @@ async def answers(client: MemoryClient, *messages: Any) -> list[Any]:
     return client.received
 
 
-async def test_from_the_token_to_the_upstream(house: House) -> None:
+async def test_from_the_token_to_the_upstream(running: RunningGateway) -> None:
     """Silence at first; then each message has its answer."""
-    client = await connect(house.gateway, "/realtime")
+    client = await connect(running.gateway, "/realtime")
     assert client.received == []
-    token = house.token("ann")
+    token = running.token("ann")
     said = await answers(
         client,
         {"type": "connect_realtime"},
@@ -61,9 +63,9 @@ async def test_from_the_token_to_the_upstream(house: House) -> None:
     ]
 
 
-async def test_anything_else_is_not_connected(house: House) -> None:
+async def test_anything_else_is_not_connected(running: RunningGateway) -> None:
     """Whatever it is, and whoever says it; the connection lives."""
-    for client in (await connect(house.gateway, "/realtime"), await proven(house)):
+    for client in (await connect(running.gateway, "/realtime"), await proven(running)):
         client.received.clear()
         for payload in (b"", b"{", b"[]", b"null", b'{"type":1}', b'{"type":"nonsense"}'):
             client.send_bytes(payload, binary=False)
@@ -74,9 +76,9 @@ async def test_anything_else_is_not_connected(house: House) -> None:
         assert client.closed is None
 
 
-async def test_three_bad_tokens_are_enough(house: House) -> None:
+async def test_three_bad_tokens_are_enough(running: RunningGateway) -> None:
     """The third is answered, too, and closes the connection for good."""
-    client = await connect(house.gateway, "/realtime")
+    client = await connect(running.gateway, "/realtime")
     said = await answers(
         client,
         {"type": "authenticate", "token": "x"},
@@ -87,34 +89,34 @@ async def test_three_bad_tokens_are_enough(house: House) -> None:
     assert client.closed == (3500, "invalid token")
 
 
-async def test_who_says_nothing(house: House) -> None:
+async def test_who_says_nothing(running: RunningGateway) -> None:
     """After ten seconds it is told why, then closed."""
-    client = await connect(house.gateway, "/realtime")
-    await house.advance(9.8)
+    client = await connect(running.gateway, "/realtime")
+    await running.advance(9.8)
     assert client.received == []
-    await house.advance(0.4)
+    await running.advance(0.4)
     assert client.received == [
         {"type": "error", "code": "auth_timeout", "message": "Authentication timeout"}
     ]
     assert client.closed == (1008, "Authentication timeout")
 
 
-async def test_an_address_has_three_connections(house: House) -> None:
+async def test_an_address_has_three_connections(running: RunningGateway) -> None:
     """The fourth is turned away, and so is the eleventh attempt of a minute."""
-    kept = [await connect(house.gateway, "/realtime") for _ in range(3)]
-    assert (await house.refusal("/realtime")).reason == "address_cap"
+    kept = [await connect(running.gateway, "/realtime") for _ in range(3)]
+    assert (await running.refusal("/realtime")).reason == "address_cap"
     for client in kept:
         client.leave()
     await settle()
     for _ in range(6):
-        (await connect(house.gateway, "/realtime")).leave()
+        (await connect(running.gateway, "/realtime")).leave()
         await settle()
-    assert (await house.refusal("/realtime")).reason == "rate"
+    assert (await running.refusal("/realtime")).reason == "rate"
 
 
-async def test_a_token_in_the_address_is_refused(house: House) -> None:
+async def test_a_token_in_the_address_is_refused(running: RunningGateway) -> None:
     """The endpoint takes none there, and passes none on."""
-    refusal = await house.refusal(f"/realtime?token={house.token('ann')}")
+    refusal = await running.refusal(f"/realtime?token={running.token('ann')}")
     assert (refusal.status, refusal.reason) == (400, "bad_request")
 
 
@@ -122,11 +124,11 @@ async def test_without_authentication(monkeypatch: pytest.MonkeyPatch) -> None:
     """Everyone may connect at once; a key in a header, whatever it is, makes it transparent."""
     relay = replace(ENDPOINTS["realtime"], auth=AuthMode.NONE)
     given = Settings(endpoints={**ENDPOINTS, "realtime": relay})
-    async with relaying(monkeypatch, given) as (house, upstream):
-        client = await connect(house.gateway, "/realtime")
+    async with relaying(monkeypatch, given) as (running, upstream):
+        client = await connect(running.gateway, "/realtime")
         said = await answers(client, {"type": "connect_realtime"})
         assert said == [{"type": "realtime_connected", "model": "gpt-realtime"}]
-        silent = await connect(house.gateway, "/realtime", authorization="Bearer anything")
+        silent = await connect(running.gateway, "/realtime", authorization="Bearer anything")
         await settle()
         assert silent.received == []
         assert len(upstream.links) == 2
@@ -135,10 +137,10 @@ async def test_without_authentication(monkeypatch: pytest.MonkeyPatch) -> None:
         assert upstream.link.sent == [(b'{"type":"response.create"}', False)]
 
 
-async def test_a_newer_token_before_connecting(house: House) -> None:
+async def test_a_newer_token_before_connecting(running: RunningGateway) -> None:
     """It takes the place of the old one."""
-    client = await proven(house, ttl=100.0)
-    said = await answers(client, {"type": "refresh", "token": house.token("ann", ttl=200.0)})
+    client = await proven(running, ttl=100.0)
+    said = await answers(client, {"type": "refresh", "token": running.token("ann", ttl=200.0)})
     assert said[0]["type"] == "refresh_success"
-    await house.advance(150)
+    await running.advance(150)
     assert client.closed is None

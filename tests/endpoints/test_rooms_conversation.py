@@ -10,16 +10,16 @@ import pytest
 from portward.security.signing import parts, verify_message
 from portward.settings import Secret
 from portward.testing import MemoryClient, connect
-from tests.house import (
+from tests.running_gateway import (
     LOBBY,
-    House,
+    RunningGateway,
     ask,
     contents,
     errors,
     forget,
     kinds,
     offsets,
-    running,
+    run_gateway,
     session_of,
     settings,
     settle,
@@ -29,16 +29,16 @@ HEX = re.compile(r"[0-9a-f]{32}")
 
 
 @pytest.fixture
-async def house() -> AsyncIterator[House]:
+async def running() -> AsyncIterator[RunningGateway]:
     """A gateway with the default settings of development."""
-    async with running() as house:
-        yield house
+    async with run_gateway() as running:
+        yield running
 
 
-async def pair(house: House) -> tuple[MemoryClient, MemoryClient]:
+async def pair(running: RunningGateway) -> tuple[MemoryClient, MemoryClient]:
     """Ann and Bob in the lobby, nothing heard yet."""
-    ann = await house.client("ann", "lobby", email="ann@example.com")
-    bob = await house.client("bob", "lobby", email="bob@example.com")
+    ann = await running.client("ann", "lobby", email="ann@example.com")
+    bob = await running.client("bob", "lobby", email="bob@example.com")
     forget(ann, bob)
     return ann, bob
 
@@ -52,11 +52,11 @@ def only(client: MemoryClient) -> Any:
 # -- coming
 
 
-async def test_handshake(house: House) -> None:
+async def test_handshake(running: RunningGateway) -> None:
     """The first thing a client hears is its connection id and the server's time in milliseconds."""
-    client = await house.client()
+    client = await running.client()
     message = only(client)
-    now = int(house.clock.time() * 1000)
+    now = int(running.clock.time() * 1000)
     assert message.keys() == {"type", "data", "timestamp"}
     assert (message["type"], message["timestamp"]) == ("handshake", now)
     assert message["data"].keys() == {"connectionId", "serverTime"}
@@ -64,47 +64,47 @@ async def test_handshake(house: House) -> None:
     assert message["data"]["serverTime"] == now
 
 
-async def test_connection_ids_differ(house: House) -> None:
+async def test_connection_ids_differ(running: RunningGateway) -> None:
     """No two connections are given the same id."""
-    ids = {(await house.client()).last("handshake")["connectionId"] for _ in range(20)}
+    ids = {(await running.client()).last("handshake")["connectionId"] for _ in range(20)}
     assert len(ids) == 20
 
 
-async def test_auth_success(house: House) -> None:
+async def test_auth_success(running: RunningGateway) -> None:
     """A good token is answered with a session token, the user and the expiry."""
-    client = await house.client()
-    token = house.token("ann", roles=["user", "author"], email="ann@example.com", ttl=600)
+    client = await running.client()
+    token = running.token("ann", roles=["user", "author"], email="ann@example.com", ttl=600)
     await ask(client, "auth", token=token, id="first")
     answer = client.all("auth_success")[0]
     assert answer["id"] == "first"
     assert answer["data"] == {
         "wsToken": answer["data"]["wsToken"],
         "user": {"userId": "ann", "email": "ann@example.com", "roles": ["author", "user"]},
-        "expiresAt": int((house.clock.time() + 600) * 1000),
+        "expiresAt": int((running.clock.time() + 600) * 1000),
         "resumed": False,
     }
 
 
-async def test_refresh_success(house: House) -> None:
+async def test_refresh_success(running: RunningGateway) -> None:
     """A newer token is answered with the new expiry and a new session token."""
-    client = await house.client("ann")
+    client = await running.client("ann")
     old = client.last("auth_success")["wsToken"]
-    await ask(client, "refresh", token=house.token("ann", ttl=7200), id="again")
+    await ask(client, "refresh", token=running.token("ann", ttl=7200), id="again")
     answer = client.all("refresh_success")[0]
     assert answer["id"] == "again"
     assert answer["data"].keys() == {"expiresAt", "wsToken"}
-    assert answer["data"]["expiresAt"] == int((house.clock.time() + 7200) * 1000)
+    assert answer["data"]["expiresAt"] == int((running.clock.time() + 7200) * 1000)
     assert answer["data"]["wsToken"] != old
 
 
-async def test_heartbeat(house: House) -> None:
+async def test_heartbeat(running: RunningGateway) -> None:
     """A heartbeat is answered with the server's time, with and without authentication."""
-    client = await house.client()
+    client = await running.client()
     await ask(client, "heartbeat", id="h")
     answer = client.all("heartbeat_response")[0]
     assert answer["id"] == "h"
-    assert answer["data"] == {"serverTime": int(house.clock.time() * 1000)}
-    await house.authenticate(client, "ann")
+    assert answer["data"] == {"serverTime": int(running.clock.time() * 1000)}
+    await running.authenticate(client, "ann")
     await ask(client, "heartbeat")
     assert "id" not in client.all("heartbeat_response")[1]
 
@@ -112,13 +112,13 @@ async def test_heartbeat(house: House) -> None:
 # -- rooms
 
 
-async def test_join(house: House) -> None:
+async def test_join(running: RunningGateway) -> None:
     """Joining tells the newcomer who is there and where the stream stands, and the others who came."""
-    ann = await house.client("ann", "lobby")
-    await house.gateway.publish(LOBBY, "before")
+    ann = await running.client("ann", "lobby")
+    await running.gateway.publish(LOBBY, "before")
     await settle()
     forget(ann)
-    bob = await house.client("bob", email="bob@example.com")
+    bob = await running.client("bob", email="bob@example.com")
     forget(bob)
     await ask(bob, "join", roomId="lobby", id="j")
     joined = only(bob)
@@ -135,9 +135,9 @@ async def test_join(house: House) -> None:
     assert "id" not in told
 
 
-async def test_leave(house: House) -> None:
+async def test_leave(running: RunningGateway) -> None:
     """Leaving is confirmed, and the others are told who left."""
-    ann, bob = await pair(house)
+    ann, bob = await pair(running)
     await ask(bob, "leave", roomId="lobby", id="l")
     assert only(bob)["data"] == {"roomId": "lobby"}
     assert (only(bob)["type"], only(bob)["id"]) == ("room_left", "l")
@@ -145,18 +145,18 @@ async def test_leave(house: House) -> None:
     assert only(ann)["data"] == {"userId": "bob", "email": "bob@example.com", "roomId": "lobby"}
 
 
-async def test_connection_lost(house: House) -> None:
+async def test_connection_lost(running: RunningGateway) -> None:
     """The others are told when a connection breaks, in another word than for leaving."""
-    ann, bob = await pair(house)
+    ann, bob = await pair(running)
     bob.leave(None)
     await settle()
     assert only(ann)["type"] == "user_disconnected"
     assert only(ann)["data"] == {"userId": "bob", "email": "bob@example.com", "roomId": "lobby"}
 
 
-async def test_message(house: House) -> None:
+async def test_message(running: RunningGateway) -> None:
     """A message is broadcast to all members, the sender included, with an id and an offset."""
-    ann, bob = await pair(house)
+    ann, bob = await pair(running)
     await ask(ann, "message", roomId="lobby", content="hello")
     assert only(ann) == only(bob)
     data = only(bob)["data"]
@@ -168,14 +168,14 @@ async def test_message(house: House) -> None:
         "content": "hello",
         "userId": "ann",
         "email": "ann@example.com",
-        "timestamp": int(house.clock.time() * 1000),
+        "timestamp": int(running.clock.time() * 1000),
         "offset": 1,
     }
 
 
-async def test_ack(house: House) -> None:
+async def test_ack(running: RunningGateway) -> None:
     """A message with an id is acknowledged with what the broadcast carries, and only to its sender."""
-    ann, bob = await pair(house)
+    ann, bob = await pair(running)
     await ask(ann, "message", roomId="lobby", content="hello", id="m")
     ack = ann.all("ack")[0]
     assert ack["id"] == "m"
@@ -185,9 +185,9 @@ async def test_ack(house: House) -> None:
     assert kinds(bob) == ["message"]
 
 
-async def test_history(house: House) -> None:
+async def test_history(running: RunningGateway) -> None:
     """History is the messages as they were sent, oldest first, and the position."""
-    ann, bob = await pair(house)
+    ann, bob = await pair(running)
     for text in ("one", "two", "three"):
         await ask(ann, "message", roomId="lobby", content=text)
     await ask(bob, "history", roomId="lobby", id="h")
@@ -198,10 +198,10 @@ async def test_history(house: House) -> None:
     assert answer["data"]["position"]["offset"] == 3
 
 
-async def test_presence(house: House) -> None:
+async def test_presence(running: RunningGateway) -> None:
     """Presence lists users with the number of their connections."""
-    ann, _ = await pair(house)
-    await house.client("bob", "lobby")
+    ann, _ = await pair(running)
+    await running.client("bob", "lobby")
     await ask(ann, "presence", roomId="lobby", id="p")
     answer = ann.all("presence")[0]
     assert answer["id"] == "p"
@@ -214,9 +214,9 @@ async def test_presence(house: House) -> None:
     }
 
 
-async def test_typing(house: House) -> None:
+async def test_typing(running: RunningGateway) -> None:
     """Typing is told to the others alone, and is in no history."""
-    ann, bob = await pair(house)
+    ann, bob = await pair(running)
     await ask(ann, "typing", roomId="lobby", active=True)
     assert ann.received == []
     assert only(bob)["type"] == "typing"
@@ -225,36 +225,36 @@ async def test_typing(house: House) -> None:
     assert bob.last("history")["messages"] == []
 
 
-async def test_token_expiring(house: House) -> None:
+async def test_token_expiring(running: RunningGateway) -> None:
     """A minute before its token runs out a client is told once when that will be."""
-    ann = await house.client("ann", ttl=600)
-    await house.advance(539)
+    ann = await running.client("ann", ttl=600)
+    await running.advance(539)
     assert ann.all("token_expiring") == []
-    await house.advance(2)
-    end = int((house.clock.time() + 59) * 1000)
+    await running.advance(2)
+    end = int((running.clock.time() + 59) * 1000)
     assert [each["data"] for each in ann.all("token_expiring")] == [{"expiresAt": end}]
 
 
-async def test_right_withdrawn(house: House) -> None:
+async def test_right_withdrawn(running: RunningGateway) -> None:
     """Who loses the right to a room is told so, and the others see it leave."""
-    await house.room()
-    ann, bob = await pair(house)
-    await house.room(permissions={"read": ["author"], "write": [], "admin": []})
+    await running.room()
+    ann, bob = await pair(running)
+    await running.room(permissions={"read": ["author"], "write": [], "admin": []})
     forget(ann)
-    await house.gateway.set_roles("ann", ["author"])
+    await running.gateway.set_roles("ann", ["author"])
     await settle()
     assert bob.last("room_left") == {"roomId": "lobby", "reason": "permission_denied"}
     assert bob.closed is None
 
 
-async def test_shutdown(house: House) -> None:
+async def test_shutdown(running: RunningGateway) -> None:
     """A client is told when to come back before it is closed with 3001."""
-    ann, _ = await pair(house)
-    drained = house.gateway.drain(5)
+    ann, _ = await pair(running)
+    drained = running.gateway.drain(5)
     task = asyncio.ensure_future(drained)
     await settle()
     retry = ann.last("shutdown")["retryMs"]
-    await house.advance(10)
+    await running.advance(10)
     await task
     assert isinstance(retry, int)
     assert 2500 <= retry <= 7500
@@ -280,17 +280,19 @@ async def test_shutdown(house: House) -> None:
         ("kick", {"roomId": "lobby", "userId": "bob"}, "error"),
     ],
 )
-async def test_id_comes_back(house: House, kind: str, data: dict[str, Any], answer: str) -> None:
+async def test_id_comes_back(
+    running: RunningGateway, kind: str, data: dict[str, Any], answer: str
+) -> None:
     """The answer or error to a message with an id carries that id."""
-    ann, _ = await pair(house)
+    ann, _ = await pair(running)
     await ask(ann, kind, id="x" * 64, **data)
     assert [each["type"] for each in ann.received if each.get("id") == "x" * 64] == [answer]
 
 
 @pytest.mark.parametrize("identifier", ["x" * 65, 5, None, ["x"]])
-async def test_unusable_id_is_refused(house: House, identifier: object) -> None:
+async def test_unusable_id_is_refused(running: RunningGateway, identifier: object) -> None:
     """An id that is no string of at most 64 characters is a wrong structure, and not repeated."""
-    client = await house.client()
+    client = await running.client()
     client.send({"type": "heartbeat", "data": {}, "id": identifier})
     await settle()
     assert errors(client) == ["Invalid message structure"]
@@ -317,9 +319,9 @@ async def test_unusable_id_is_refused(house: House, identifier: object) -> None:
         ("žluťoučký 🐎", "žluťoučký 🐎"),
     ],
 )
-async def test_content_of_a_chat(house: House, said: str, kept: str) -> None:
+async def test_content_of_a_chat(running: RunningGateway, said: str, kept: str) -> None:
     """Content is trimmed, and in a chat freed of markup until none is left."""
-    ann, _ = await pair(house)
+    ann, _ = await pair(running)
     await ask(ann, "message", roomId="lobby", content=said)
     assert contents(ann) == [kept]
 
@@ -327,17 +329,17 @@ async def test_content_of_a_chat(house: House, said: str, kept: str) -> None:
 @pytest.mark.parametrize(
     "content", ["", "   ", "\n", "<>", "javascript:", "a\x00b", "a\x1bb", "\x85"]
 )
-async def test_content_that_is_none(house: House, content: str) -> None:
+async def test_content_that_is_none(running: RunningGateway, content: str) -> None:
     """Content that is empty, or empty once it is cleaned, or has control characters, is refused."""
-    ann, _ = await pair(house)
+    ann, _ = await pair(running)
     await ask(ann, "message", roomId="lobby", content=content)
     assert errors(ann)[0] in {"Invalid message structure", "Invalid message format"}
     assert contents(ann) == []
 
 
-async def test_too_long(house: House) -> None:
+async def test_too_long(running: RunningGateway) -> None:
     """4001 characters are too long, and nothing is stored."""
-    ann, bob = await pair(house)
+    ann, bob = await pair(running)
     await ask(ann, "message", roomId="lobby", content="x" * 4001)
     await ask(bob, "history", roomId="lobby")
     assert errors(ann) == ["Message too long"]
@@ -356,11 +358,11 @@ async def test_too_long(house: House) -> None:
     ],
 )
 async def test_sanitising_depends_on_the_room(
-    house: House, fields: dict[str, str], kept: str
+    running: RunningGateway, fields: dict[str, str], kept: str
 ) -> None:
     """Markup is removed in chats and where the room says so; documents keep it."""
-    await house.room(**fields)
-    ann = await house.client("ann", "lobby")
+    await running.room(**fields)
+    ann = await running.client("ann", "lobby")
     await ask(ann, "message", roomId="lobby", content="<b>")
     assert contents(ann) == [kept]
 
@@ -368,10 +370,10 @@ async def test_sanitising_depends_on_the_room(
 async def test_signature() -> None:
     """With `sign_messages` each message carries a signature over what makes it up."""
     secret = "s" * 32
-    async with running(
+    async with run_gateway(
         settings(rooms={"sign_messages": True, "sign_secret": Secret(secret)})
-    ) as house:
-        ann, bob = await pair(house)
+    ) as running:
+        ann, bob = await pair(running)
         await ask(ann, "message", roomId="lobby", content="  <hello> ")
         data = bob.last("message")
         covered = parts(data["id"], "ann", data["content"], data["timestamp"])
@@ -386,9 +388,9 @@ async def test_signature() -> None:
 @pytest.mark.parametrize("exposed", [True, False])
 async def test_email_is_shown_where_the_endpoint_says_so(exposed: bool) -> None:
     """Without `expose_email` no key `email` names another user; one's own address stays."""
-    async with running(settings(rooms={"expose_email": exposed})) as house:
-        ann, bob = await pair(house)
-        own = await house.client("cat", "lobby", email="cat@example.com")
+    async with run_gateway(settings(rooms={"expose_email": exposed})) as running:
+        ann, bob = await pair(running)
+        own = await running.client("cat", "lobby", email="cat@example.com")
         await ask(own, "message", roomId="lobby", content="x")
         await ask(bob, "history", roomId="lobby")
         own.leave(None)
@@ -400,30 +402,30 @@ async def test_email_is_shown_where_the_endpoint_says_so(exposed: bool) -> None:
         assert own.last("auth_success")["user"]["email"] == "cat@example.com"
 
 
-async def test_email_that_nobody_knows(house: House) -> None:
+async def test_email_that_nobody_knows(running: RunningGateway) -> None:
     """A user without an address is told of without that key."""
-    ann = await house.client("ann", "lobby")
-    await house.client("bob", "lobby")
+    ann = await running.client("ann", "lobby")
+    await running.client("bob", "lobby")
     assert ann.last("user_joined") == {"userId": "bob", "roomId": "lobby"}
 
 
 # -- backend
 
 
-async def test_message_of_the_backend(house: House) -> None:
+async def test_message_of_the_backend(running: RunningGateway) -> None:
     """What the backend publishes arrives as a message of nobody, of the type it gave."""
-    ann, _ = await pair(house)
-    await house.gateway.publish(LOBBY, {"any": ["json", 1]}, type="notice", key="k")
+    ann, _ = await pair(running)
+    await running.gateway.publish(LOBBY, {"any": ["json", 1]}, type="notice", key="k")
     await settle()
     data = ann.last("message")
     assert (data["type"], data["content"], data["userId"]) == ("notice", {"any": ["json", 1]}, None)
 
 
-async def test_backend_leaves_one_out(house: House) -> None:
+async def test_backend_leaves_one_out(running: RunningGateway) -> None:
     """`exclude` names the one connection that is not sent the message."""
-    ann, bob = await pair(house)
-    await house.gateway.publish(LOBBY, "x", exclude=session_of(ann).id)
-    await house.gateway.publish(LOBBY, "y")
+    ann, bob = await pair(running)
+    await running.gateway.publish(LOBBY, "x", exclude=session_of(ann).id)
+    await running.gateway.publish(LOBBY, "y")
     await settle()
     assert (contents(ann), contents(bob)) == (["y"], ["x", "y"])
     assert offsets(ann) == [2]
@@ -432,11 +434,11 @@ async def test_backend_leaves_one_out(house: House) -> None:
 # -- presence with several tabs
 
 
-async def test_tabs_are_one_user(house: House) -> None:
+async def test_tabs_are_one_user(running: RunningGateway) -> None:
     """The others hear of a user's first connection and of its last, of none between."""
-    ann = await house.client("ann", "lobby")
+    ann = await running.client("ann", "lobby")
     forget(ann)
-    tabs = [await house.client("bob", "lobby") for _ in range(3)]
+    tabs = [await running.client("bob", "lobby") for _ in range(3)]
     assert kinds(ann) == ["user_joined"]
     assert tabs[2].last("room_joined")["participants"] == ["ann", "bob"]
     assert kinds(tabs[0])[-1] == "room_joined"
@@ -448,19 +450,19 @@ async def test_tabs_are_one_user(house: House) -> None:
     assert kinds(ann) == ["user_joined", "user_disconnected"]
 
 
-async def test_tab_that_comes_back(house: House) -> None:
+async def test_tab_that_comes_back(running: RunningGateway) -> None:
     """A user who left altogether is announced again."""
-    ann = await house.client("ann", "lobby")
+    ann = await running.client("ann", "lobby")
     for _ in range(2):
-        bob = await house.client("bob", "lobby")
+        bob = await running.client("bob", "lobby")
         bob.leave()
         await settle()
     assert kinds(ann)[-4:] == ["user_joined", "user_disconnected"] * 2
 
 
-async def test_joining_twice_announces_once(house: House) -> None:
+async def test_joining_twice_announces_once(running: RunningGateway) -> None:
     """Joining a room one is in answers again and tells nobody."""
-    ann, bob = await pair(house)
+    ann, bob = await pair(running)
     await ask(bob, "join", roomId="lobby")
     assert only(bob)["type"] == "room_joined"
     assert ann.received == []
@@ -471,10 +473,10 @@ async def test_joining_twice_announces_once(house: House) -> None:
 # -- typing
 
 
-async def test_typing_is_coalesced(house: House) -> None:
+async def test_typing_is_coalesced(running: RunningGateway) -> None:
     """Of several signals of a user in one turn only the last is sent, and each user keeps its own."""
-    ann, bob = await pair(house)
-    cat = await house.client("cat", "lobby")
+    ann, bob = await pair(running)
+    cat = await running.client("cat", "lobby")
     forget(ann, bob, cat)
     for active in (True, False, True, False):
         ann.send({"type": "typing", "data": {"roomId": "lobby", "active": active}})
@@ -485,18 +487,18 @@ async def test_typing_is_coalesced(house: House) -> None:
     assert [each["data"]["userId"] for each in ann.all("typing")] == ["bob"]
 
 
-async def test_typing_of_another_turn_is_another(house: House) -> None:
+async def test_typing_of_another_turn_is_another(running: RunningGateway) -> None:
     """Signals of different turns are all told."""
-    ann, bob = await pair(house)
+    ann, bob = await pair(running)
     for active in (True, False):
         await ask(ann, "typing", roomId="lobby", active=active)
     assert [each["data"]["active"] for each in bob.all("typing")] == [True, False]
 
 
-async def test_typing_needs_the_right_to_write(house: House) -> None:
+async def test_typing_needs_the_right_to_write(running: RunningGateway) -> None:
     """Who may only read cannot be seen typing."""
-    await house.room(permissions={"read": ["user"], "write": ["author"], "admin": []})
-    ann = await house.client("ann", "lobby")
+    await running.room(permissions={"read": ["user"], "write": ["author"], "admin": []})
+    ann = await running.client("ann", "lobby")
     await ask(ann, "typing", roomId="lobby", active=True)
     assert errors(ann) == ["Insufficient permissions"]
 
@@ -504,12 +506,14 @@ async def test_typing_needs_the_right_to_write(house: House) -> None:
 # -- compression and voices
 
 
-async def test_connections_that_agreed_on_compression_hear_the_same(house: House) -> None:
+async def test_connections_that_agreed_on_compression_hear_the_same(
+    running: RunningGateway,
+) -> None:
     """A connection with compressed frames hears what the others hear."""
-    ann = await house.client("ann", "lobby")
-    bob = await connect(house.gateway)
+    ann = await running.client("ann", "lobby")
+    bob = await connect(running.gateway)
     bob.compression = True
-    await house.authenticate(bob, "bob")
+    await running.authenticate(bob, "bob")
     await ask(bob, "join", roomId="lobby")
     await ask(ann, "message", roomId="lobby", content="hello")
     assert contents(bob) == contents(ann) == ["hello"]

@@ -9,7 +9,15 @@ from portward.model.limits import Rate
 from portward.model.namespace import AccessRule
 from portward.settings.limits import Limits, RateLimit
 from portward.testing import MemoryClient
-from tests.house import House, ask, encoded, forget, running, settings, settle
+from tests.running_gateway import (
+    RunningGateway,
+    ask,
+    encoded,
+    forget,
+    run_gateway,
+    settings,
+    settle,
+)
 
 pytestmark = pytest.mark.p0
 
@@ -63,33 +71,33 @@ PERMISSIONS = {"read": ["user"], "write": ["author"], "admin": ["admin"]}
 
 
 @pytest.fixture
-async def house() -> AsyncIterator[House]:
+async def running() -> AsyncIterator[RunningGateway]:
     """A gateway without limits, where joining makes no rooms, with one room."""
-    async with running(settings(rooms={"limits": FREE, "auto_create": False})) as house:
-        await house.room(permissions=PERMISSIONS)
-        yield house
+    async with run_gateway(settings(rooms={"limits": FREE, "auto_create": False})) as running:
+        await running.room(permissions=PERMISSIONS)
+        yield running
 
 
 @pytest.mark.parametrize("verb", VERBS)
 @pytest.mark.parametrize("role", ALLOWED)
-async def test_roles_from_outside(house: House, role: str, verb: str) -> None:
+async def test_roles_from_outside(running: RunningGateway, role: str, verb: str) -> None:
     """From outside a room each role may do exactly what its row says."""
-    client = await house.client("eve", roles=[role])
+    client = await running.client("eve", roles=[role])
     assert await attempt(client, verb, "lobby") is (verb in ALLOWED[role])
 
 
 @pytest.mark.parametrize("verb", VERBS)
 @pytest.mark.parametrize("role", ALLOWED_INSIDE)
-async def test_roles_from_inside(house: House, role: str, verb: str) -> None:
+async def test_roles_from_inside(running: RunningGateway, role: str, verb: str) -> None:
     """From inside a room each role may do exactly what its row says."""
-    client = await house.client("eve", "lobby", roles=[role])
+    client = await running.client("eve", "lobby", roles=[role])
     assert await attempt(client, verb, "lobby") is (verb in ALLOWED_INSIDE[role])
 
 
-async def test_nothing_is_told_outside(house: House) -> None:
+async def test_nothing_is_told_outside(running: RunningGateway) -> None:
     """Who is outside hears nothing of what goes on inside, whatever it tries."""
-    owner = await house.client("owner", "lobby", roles=["admin"], email=f"{CANARY}@example.com")
-    guest = await house.client("eve", roles=["guest"])
+    owner = await running.client("owner", "lobby", roles=["admin"], email=f"{CANARY}@example.com")
+    guest = await running.client("eve", roles=["guest"])
     forget(guest)
     heard = b""
     for verb, data in VERBS.items():
@@ -98,7 +106,7 @@ async def test_nothing_is_told_outside(house: House) -> None:
         await ask(owner, "typing", roomId="lobby", active=True)
         heard += encoded(guest.received)
         forget(guest)
-        await house.advance(1)
+        await running.advance(1)
     assert b"owner" not in heard
     assert CANARY.encode() not in heard
     assert owner.all("typing") == []
@@ -109,26 +117,26 @@ async def test_nothing_is_told_outside(house: House) -> None:
 
 
 @pytest.fixture
-async def tenants() -> AsyncIterator[House]:
+async def tenants() -> AsyncIterator[RunningGateway]:
     """A gateway whose channels belong to workspaces."""
     given = settings(rooms={"limits": FREE}, namespace={"authorize": AccessRule.MEMBERSHIP})
-    async with running(given) as house:
-        yield house
+    async with run_gateway(given) as running:
+        yield running
 
 
 @pytest.mark.parametrize("verb", VERBS)
 @pytest.mark.parametrize("own", [True, False], ids=["own", "foreign"])
 @pytest.mark.parametrize("source", ["token", "directory"])
-async def test_tenants(tenants: House, source: str, own: bool, verb: str) -> None:
+async def test_tenants(tenants: RunningGateway, source: str, own: bool, verb: str) -> None:
     """A member may read and write in its own workspace, and do nothing at all in another."""
-    house = tenants
-    await house.client(
+    running = tenants
+    await running.client(
         "owner", "w2:general" if not own else "w1:general", workspaceId="w2" if not own else "w1"
     )
     claims = {"workspaceId": "w1"} if source == "token" else {}
     if source == "directory":
-        await house.gateway.operations.set_workspaces("eve", ["w1"])
-    client = await house.client("eve", **claims)
+        await running.gateway.operations.set_workspaces("eve", ["w1"])
+    client = await running.client("eve", **claims)
     room = "w1:general" if own else "w2:general"
     assert await attempt(client, verb, room) is (own and verb in READ)
     if own and verb in READ:
@@ -136,11 +144,11 @@ async def test_tenants(tenants: House, source: str, own: bool, verb: str) -> Non
         assert await attempt(client, "message", room)
 
 
-async def test_nothing_crosses_between_tenants(tenants: House) -> None:
+async def test_nothing_crosses_between_tenants(tenants: RunningGateway) -> None:
     """Two rooms of the same name in two workspaces are two rooms."""
-    house = tenants
-    first = await house.client("ann", "w1:general", workspaceId="w1")
-    second = await house.client("bob", "w2:general", workspaceId="w2")
+    running = tenants
+    first = await running.client("ann", "w1:general", workspaceId="w1")
+    second = await running.client("bob", "w2:general", workspaceId="w2")
     forget(first)
     await ask(second, "message", roomId="w2:general", content=CANARY)
     await ask(second, "typing", roomId="w2:general", active=True)
@@ -156,19 +164,19 @@ async def test_nothing_crosses_between_tenants(tenants: House) -> None:
 # -- names nobody has taken
 
 
-async def test_unknown_names_cost_nothing(house: House) -> None:
+async def test_unknown_names_cost_nothing(running: RunningGateway) -> None:
     """Thousands of tries at names nobody has taken leave no room, no channel and no stream."""
-    client = await house.client("eve")
+    client = await running.client("eve")
     for number in range(2_000):
         await ask(client, "join", roomId=f"guess-{number}")
         await ask(client, "history", roomId=f"guess-{number}")
         if number % 9 == 0:
             await ask(client, "heartbeat")
-        await house.advance(0.02)
-    engine = house.gateway.node.engine
+        await running.advance(0.02)
+    engine = running.gateway.node.engine
     assert await engine.streams.channels() == ()
-    assert house.gateway.channels() == {}
-    assert await house.gateway.presence("rooms:guess-1") == ()
+    assert running.gateway.channels() == {}
+    assert await running.gateway.presence("rooms:guess-1") == ()
     assert engine.presence._rooms == {}  # type: ignore[attr-defined]  # of the memory engine
     assert client.open
 
@@ -178,18 +186,20 @@ async def test_unknown_names_cost_nothing(house: House) -> None:
 
 @pytest.mark.parametrize("state", ["anonymous", "expired", "revoked"])
 @pytest.mark.parametrize("verb", VERBS)
-async def test_every_entrance_needs_authentication(house: House, state: str, verb: str) -> None:
+async def test_every_entrance_needs_authentication(
+    running: RunningGateway, state: str, verb: str
+) -> None:
     """Without a credential, or with one that is over, no verb does anything."""
-    client = await house.client()
+    client = await running.client()
     if state != "anonymous":
-        token = house.token("eve", roles=["admin"], ttl=1)
+        token = running.token("eve", roles=["admin"], ttl=1)
         if state == "revoked":
-            await house.gateway.revoke(user="eve")
+            await running.gateway.revoke(user="eve")
         else:
-            house.clock.set_wall(house.clock.time() + 32)
+            running.clock.set_wall(running.clock.time() + 32)
         await ask(client, "auth", token=token)
     assert not await attempt(client, verb, "lobby")
     assert client.last("error")["message"] == "Not authenticated"
-    room = await house.gateway.rooms.get("lobby")
+    room = await running.gateway.rooms.get("lobby")
     assert room is not None
     assert room.permissions.read == ("user",)

@@ -15,16 +15,16 @@ from portward.settings.sections import Environment, GateSettings
 from portward.settings.tokens import Tokens
 from portward.telemetry.events import Event
 from portward.testing import MemoryClient, connect
-from tests.house import (
+from tests.running_gateway import (
     LOBBY,
-    House,
+    RunningGateway,
     ask,
     contents,
     encoded,
     errors,
     forget,
     kinds,
-    running,
+    run_gateway,
     session_of,
     settings,
     settle,
@@ -35,17 +35,17 @@ FREE = Limits(messages=UNLIMITED, join=UNLIMITED, auth=UNLIMITED, history=UNLIMI
 
 
 @pytest.fixture
-async def house() -> AsyncIterator[House]:
+async def running() -> AsyncIterator[RunningGateway]:
     """A gateway with the default settings of development."""
-    async with running() as house:
-        yield house
+    async with run_gateway() as running:
+        yield running
 
 
 @pytest.fixture
-async def free() -> AsyncIterator[House]:
+async def free() -> AsyncIterator[RunningGateway]:
     """A gateway that counts neither messages nor joins nor attempts."""
-    async with running(settings(rooms={"limits": FREE})) as house:
-        yield house
+    async with run_gateway(settings(rooms={"limits": FREE})) as running:
+        yield running
 
 
 def raw(client: MemoryClient, payload: str | bytes) -> None:
@@ -70,9 +70,9 @@ def envelope(**changes: object) -> dict[str, Any]:
         '{"__proto__":{}}', '{"a":{"constructor":1}}', "[" * 33 + "]" * 33, "'a'", "\ufeff{}",
     ],
 )  # fmt: skip
-async def test_invalid_format(house: House, payload: str) -> None:
+async def test_invalid_format(running: RunningGateway, payload: str) -> None:
     """What is not strict JSON has an invalid format, and the connection lives."""
-    client = await house.client()
+    client = await running.client()
     raw(client, payload)
     await settle()
     told = client.all("error")[0]["data"]
@@ -106,9 +106,9 @@ async def test_invalid_format(house: House, payload: str) -> None:
         envelope(type="refresh", data={"wsToken": "x"}),
     ],
 )  # fmt: skip
-async def test_invalid_structure(house: House, message: object) -> None:
+async def test_invalid_structure(running: RunningGateway, message: object) -> None:
     """JSON that is no message of this dialect has an invalid structure."""
-    client = await house.client()
+    client = await running.client()
     raw(client, json.dumps(message))
     await settle()
     assert client.all("error")[0]["data"] == {
@@ -122,7 +122,7 @@ RESERVED = ("sender", "role", "ts", "id", "userId", "email", "offset", "signatur
 
 @pytest.mark.parametrize("kind", ["join", "leave", "message", "history", "presence", "typing"])
 @pytest.mark.parametrize("field", RESERVED)
-async def test_forged_fields_are_refused(free: House, kind: str, field: str) -> None:
+async def test_forged_fields_are_refused(free: RunningGateway, kind: str, field: str) -> None:
     """A field that only the server writes is refused in every message, and nothing is told."""
     ann = await free.client("ann", "lobby")
     bob = await free.client("bob", "lobby")
@@ -136,24 +136,24 @@ async def test_forged_fields_are_refused(free: House, kind: str, field: str) -> 
     assert bob.received == []
 
 
-async def test_unknown_type(house: House) -> None:
+async def test_unknown_type(running: RunningGateway) -> None:
     """A type nobody knows is refused by name."""
-    client = await house.client()
+    client = await running.client()
     await ask(client, "shout")
     assert client.last("error") == {"message": "Unknown message type", "code": "unknown_type"}
 
 
 @pytest.mark.parametrize("data", [{}, {"token": ""}, {"wsToken": ""}, {"token": "", "wsToken": ""}])
-async def test_token_required(house: House, data: dict[str, str]) -> None:
+async def test_token_required(running: RunningGateway, data: dict[str, str]) -> None:
     """Authenticating with nothing says what is missing."""
-    client = await house.client()
+    client = await running.client()
     await ask(client, "auth", **data)
     assert client.last("error") == {"message": "Token required", "code": "token_required"}
 
 
-async def test_refresh_needs_a_token(house: House) -> None:
+async def test_refresh_needs_a_token(running: RunningGateway) -> None:
     """Refreshing with nothing says what is missing."""
-    client = await house.client("ann")
+    client = await running.client("ann")
     await ask(client, "refresh")
     await ask(client, "refresh", token="")
     assert errors(client) == ["Token required"] * 2
@@ -161,53 +161,53 @@ async def test_refresh_needs_a_token(house: House) -> None:
 
 @pytest.mark.parametrize("kind", ["token", "wsToken"])
 @pytest.mark.parametrize("value", ["x", "a.b.c", "x" * 9000, "ž", "eyJhbGciOiJub25lIn0.e30."])
-async def test_authentication_failed(house: House, kind: str, value: str) -> None:
+async def test_authentication_failed(running: RunningGateway, kind: str, value: str) -> None:
     """A token that is none fails, is counted, and is in no log."""
-    client = await house.client()
+    client = await running.client()
     await ask(client, "auth", **{kind: value})
     assert client.last("error") == {
         "message": "Authentication failed",
         "code": "authentication_failed",
     }
-    assert house.count("auth_total", endpoint="rooms", result="failed") == 1
-    assert house.events(Event.AUTH_FAIL) == 1
+    assert running.count("auth_total", endpoint="rooms", result="failed") == 1
+    assert running.events(Event.AUTH_FAIL) == 1
     assert client.open
 
 
-async def test_expired_token_fails(house: House) -> None:
+async def test_expired_token_fails(running: RunningGateway) -> None:
     """A token past its expiry and leeway fails, and is counted as expired."""
-    client = await house.client()
-    token = house.token("ann", ttl=60)
-    await house.advance(15)
-    house.clock.set_wall(house.clock.time() + 76)
+    client = await running.client()
+    token = running.token("ann", ttl=60)
+    await running.advance(15)
+    running.clock.set_wall(running.clock.time() + 76)
     await ask(client, "auth", token=token)
     assert errors(client) == ["Authentication failed"]
-    assert house.count("auth_total", endpoint="rooms", result="expired") == 1
+    assert running.count("auth_total", endpoint="rooms", result="expired") == 1
 
 
-async def test_kinds_of_token_do_not_mix(house: House) -> None:
+async def test_kinds_of_token_do_not_mix(running: RunningGateway) -> None:
     """An access token is no session token, and the other way round."""
-    client = await house.client("ann")
+    client = await running.client("ann")
     session = client.last("auth_success")["wsToken"]
-    other = await house.client()
-    await ask(other, "auth", wsToken=house.token("ann"))
+    other = await running.client()
+    await ask(other, "auth", wsToken=running.token("ann"))
     await ask(other, "auth", token=session)
     assert errors(other) == ["Authentication failed"] * 2
 
 
 @pytest.mark.parametrize("by", ["jti", "user", "session", "token"])
-async def test_revoked_token(house: House, by: str) -> None:
+async def test_revoked_token(running: RunningGateway, by: str) -> None:
     """A token that was taken back says so, however it was named."""
-    token = house.token("ann", jti="j1", sid="s1")
+    token = running.token("ann", jti="j1", sid="s1")
     value = {"jti": "j1", "user": "ann", "session": "s1", "token": token}[by]
-    await house.gateway.revoke(**{by: value})
-    client = await house.client()
+    await running.gateway.revoke(**{by: value})
+    client = await running.client()
     await ask(client, "auth", token=token)
     assert client.last("error") == {
         "message": "Token has been revoked",
         "code": "token_revoked",
     }
-    assert house.count("auth_total", endpoint="rooms", result="revoked") == 1
+    assert running.count("auth_total", endpoint="rooms", result="revoked") == 1
 
 
 BEFORE_AUTH = [
@@ -224,10 +224,10 @@ BEFORE_AUTH = [
 
 
 @pytest.mark.parametrize(("kind", "data"), BEFORE_AUTH)
-async def test_not_authenticated(house: House, kind: str, data: dict[str, Any]) -> None:
+async def test_not_authenticated(running: RunningGateway, kind: str, data: dict[str, Any]) -> None:
     """Before authentication every message but `auth` and `heartbeat` is refused."""
-    await house.room()
-    client = await house.client()
+    await running.room()
+    client = await running.client()
     await ask(client, kind, **data)
     assert client.last("error") == {"message": "Not authenticated", "code": "not_authenticated"}
 
@@ -236,18 +236,18 @@ async def test_not_authenticated(house: House, kind: str, data: dict[str, Any]) 
     "room",
     ["", " ", "a b", "a*", "a?", "[a]", "{a}", 'a"', "a\\b", "ä", "x" * 123, "a\u200b", "a\n"],
 )
-async def test_invalid_room_id(house: House, room: str) -> None:
+async def test_invalid_room_id(running: RunningGateway, room: str) -> None:
     """A room id outside the grammar is refused by name."""
-    client = await house.client("ann")
+    client = await running.client("ann")
     await ask(client, "join", roomId=room)
     assert client.last("error") == {"message": "Invalid room id", "code": "invalid_room_id"}
-    assert await house.gateway.node.engine.streams.channels() == ()
+    assert await running.gateway.node.engine.streams.channels() == ()
 
 
 @pytest.mark.parametrize("room", ["a", "A", "a:b", "x" * 122, "#!~", "a.b-c_d/e"])
-async def test_room_ids_of_the_grammar(house: House, room: str) -> None:
+async def test_room_ids_of_the_grammar(running: RunningGateway, room: str) -> None:
     """Printable ASCII without the forbidden characters names a room, case and all."""
-    client = await house.client("ann", room)
+    client = await running.client("ann", room)
     assert client.last("room_joined")["roomId"] == room
 
 
@@ -259,10 +259,10 @@ async def test_room_ids_of_the_grammar(house: House, room: str) -> None:
         ("typing", {"active": True}),
     ],
 )
-async def test_room_not_found(house: House, kind: str, data: dict[str, Any]) -> None:
+async def test_room_not_found(running: RunningGateway, kind: str, data: dict[str, Any]) -> None:
     """What takes being in a room says of any other that it is not found, existing or not."""
-    await house.room("open")
-    client = await house.client("ann")
+    await running.room("open")
+    client = await running.client("ann")
     for room in ("open", "missing"):
         await ask(client, kind, roomId=room, **data)
     assert [error["data"] for error in client.all("error")] == [
@@ -288,10 +288,10 @@ async def test_words_of_every_fault() -> None:
 
 
 @pytest.fixture
-async def strict() -> AsyncIterator[House]:
+async def strict() -> AsyncIterator[RunningGateway]:
     """A gateway where joining makes no rooms."""
-    async with running(settings(rooms={"auto_create": False})) as house:
-        yield house
+    async with run_gateway(settings(rooms={"auto_create": False})) as running:
+        yield running
 
 
 @pytest.mark.parametrize(
@@ -310,7 +310,7 @@ async def strict() -> AsyncIterator[House]:
     ],
 )
 async def test_missing_and_forbidden_look_the_same(
-    strict: House, kind: str, data: dict[str, Any]
+    strict: RunningGateway, kind: str, data: dict[str, Any]
 ) -> None:
     """A room that is not there and one that is not yours are answered with the same bytes."""
     await strict.room("secret", permissions={"read": ["staff"], "write": ["staff"]})
@@ -325,19 +325,19 @@ async def test_missing_and_forbidden_look_the_same(
     assert b"error" in answers[0]
 
 
-async def test_auto_create(house: House) -> None:
+async def test_auto_create(running: RunningGateway) -> None:
     """Where rooms are made by joining, the room has the defaults and is recorded."""
-    await house.client("ann", "fresh")
-    room = await house.gateway.rooms.get("fresh")
+    await running.client("ann", "fresh")
+    room = await running.gateway.rooms.get("fresh")
     assert room is not None
     assert (room.permissions.read, room.permissions.write) == (("user",), ("user",))
     assert (room.permissions.admin, room.max_participants) == (("admin",), 100)
-    assert [entry.fields["channel"] for entry in house.audited(Event.ROOM_CREATE)] == [
+    assert [entry.fields["channel"] for entry in running.audited(Event.ROOM_CREATE)] == [
         "rooms:fresh"
     ]
 
 
-async def test_no_auto_create(strict: House) -> None:
+async def test_no_auto_create(strict: RunningGateway) -> None:
     """Where they are not, joining a room that is missing makes none."""
     client = await strict.client("ann")
     await ask(client, "join", roomId="fresh")
@@ -347,7 +347,7 @@ async def test_no_auto_create(strict: House) -> None:
 
 
 @pytest.mark.parametrize("permission", ["room.create", "room.*", "*"])
-async def test_permission_to_create(strict: House, permission: str) -> None:
+async def test_permission_to_create(strict: RunningGateway, permission: str) -> None:
     """The permission `room.create`, or a pattern over it, makes rooms by joining."""
     client = await strict.client("ann", "fresh", permissions=[permission])
     assert kinds(client)[-1] == "room_joined"
@@ -356,11 +356,11 @@ async def test_permission_to_create(strict: House, permission: str) -> None:
 async def test_permission_to_create_from_a_role() -> None:
     """A role can bring the permission along."""
     given = settings(rooms={"auto_create": False}, roles={"host": ("room.create",)})
-    async with running(given) as house:
-        await house.client("ann", "fresh", roles=["user", "host"])
+    async with run_gateway(given) as running:
+        await running.client("ann", "fresh", roles=["user", "host"])
 
 
-async def test_permission_to_create_from_the_directory(strict: House) -> None:
+async def test_permission_to_create_from_the_directory(strict: RunningGateway) -> None:
     """The directory can give the permission to somebody who is connected already."""
     client = await strict.client("ann")
     await strict.gateway.operations.set_permissions("ann", ["room.create"])
@@ -368,19 +368,19 @@ async def test_permission_to_create_from_the_directory(strict: House) -> None:
     assert kinds(client)[-1] == "room_joined"
 
 
-async def test_creating_does_not_let_in(house: House) -> None:
+async def test_creating_does_not_let_in(running: RunningGateway) -> None:
     """Who would not be let into the room it makes makes none."""
-    client = await house.client("ann", roles=["guest"])
+    client = await running.client("ann", roles=["guest"])
     await ask(client, "join", roomId="fresh")
     assert errors(client) == ["Insufficient permissions"]
-    assert await house.gateway.rooms.get("fresh") is None
+    assert await running.gateway.rooms.get("fresh") is None
 
 
-async def test_reading_is_not_writing(house: House) -> None:
+async def test_reading_is_not_writing(running: RunningGateway) -> None:
     """Who may read may not write, and is told the history all the same."""
-    await house.room(permissions={"read": ["user"], "write": ["author"], "admin": ["admin"]})
-    author = await house.client("bob", "lobby", roles=["author"])
-    reader = await house.client("ann", "lobby")
+    await running.room(permissions={"read": ["user"], "write": ["author"], "admin": ["admin"]})
+    author = await running.client("bob", "lobby", roles=["author"])
+    reader = await running.client("ann", "lobby")
     await ask(author, "message", roomId="lobby", content="x")
     await ask(reader, "message", roomId="lobby", content="y")
     await ask(reader, "history", roomId="lobby")
@@ -389,21 +389,21 @@ async def test_reading_is_not_writing(house: House) -> None:
     assert len(reader.last("history")["messages"]) == 1
 
 
-async def test_history_and_presence_without_joining(house: House) -> None:
+async def test_history_and_presence_without_joining(running: RunningGateway) -> None:
     """What one could join one may also look into from outside."""
-    await house.room()
-    await house.client("bob", "lobby")
-    ann = await house.client("ann")
+    await running.room()
+    await running.client("bob", "lobby")
+    ann = await running.client("ann")
     await ask(ann, "history", roomId="lobby")
     await ask(ann, "presence", roomId="lobby")
     assert kinds(ann)[-2:] == ["history", "presence"]
 
 
-async def test_kick(house: House) -> None:
+async def test_kick(running: RunningGateway) -> None:
     """An administrator of a room removes a user from it, on every connection, and not from others."""
-    await house.room()
-    boss = await house.client("boss", "lobby", roles=["admin"])
-    tabs = [await house.client("bob", "lobby", "other") for _ in range(2)]
+    await running.room()
+    boss = await running.client("boss", "lobby", roles=["admin"])
+    tabs = [await running.client("bob", "lobby", "other") for _ in range(2)]
     await ask(boss, "kick", roomId="lobby", userId="bob", id="k")
     for tab in tabs:
         assert tab.last("room_left") == {"roomId": "lobby", "reason": "kicked"}
@@ -411,15 +411,15 @@ async def test_kick(house: House) -> None:
         assert list(session_of(tab).subscriptions) == ["rooms:other"]
     assert boss.last("user_left")["userId"] == "bob"
     assert boss.all("done")[0]["id"] == "k"
-    [entry] = house.audited(Event.ROOM_KICK)
+    [entry] = running.audited(Event.ROOM_KICK)
     assert (entry.fields["actor"], entry.fields["user"]) == ("boss", "bob")
 
 
-async def test_kicked_hears_nothing_more(house: House) -> None:
+async def test_kicked_hears_nothing_more(running: RunningGateway) -> None:
     """What was said before a kick and not yet written is not written after it."""
-    await house.room()
-    boss = await house.client("boss", "lobby", roles=["admin"])
-    bob = await house.client("bob", "lobby")
+    await running.room()
+    boss = await running.client("boss", "lobby", roles=["admin"])
+    bob = await running.client("bob", "lobby")
     bob.reading = False
     await ask(boss, "message", roomId="lobby", content="x")
     await ask(boss, "kick", roomId="lobby", userId="bob")
@@ -428,46 +428,46 @@ async def test_kicked_hears_nothing_more(house: House) -> None:
     assert contents(bob) == []
 
 
-async def test_only_administrators_kick(house: House) -> None:
+async def test_only_administrators_kick(running: RunningGateway) -> None:
     """Who does not administer a room removes nobody."""
-    await house.room()
-    ann, bob = await house.client("ann", "lobby"), await house.client("bob", "lobby")
+    await running.room()
+    ann, bob = await running.client("ann", "lobby"), await running.client("bob", "lobby")
     await ask(ann, "kick", roomId="lobby", userId="bob")
     assert errors(ann) == ["Insufficient permissions"]
     assert bob.all("room_left") == []
 
 
-async def test_set_permissions(house: House) -> None:
+async def test_set_permissions(running: RunningGateway) -> None:
     """An administrator changes who may do what, and everyone is judged again at once."""
-    await house.room()
-    boss = await house.client("boss", "lobby", roles=["admin"])
-    ann = await house.client("ann", "lobby")
-    bob = await house.client("bob", "lobby", roles=["user", "author"])
+    await running.room()
+    boss = await running.client("boss", "lobby", roles=["admin"])
+    ann = await running.client("ann", "lobby")
+    bob = await running.client("bob", "lobby", roles=["user", "author"])
     permissions = {"read": ["author"], "write": ["author"], "admin": ["admin"]}
     await ask(boss, "set_permissions", roomId="lobby", permissions=permissions, id="s")
     assert boss.all("done")[0]["id"] == "s"
     assert ann.last("room_left") == {"roomId": "lobby", "reason": "permission_denied"}
     assert bob.all("room_left") == []
-    assert (await house.gateway.rooms.get("lobby")).permissions.read == ("author",)  # type: ignore[union-attr]  # it was just made
-    assert len(house.audited(Event.ROOM_PERMISSIONS)) == 1
+    assert (await running.gateway.rooms.get("lobby")).permissions.read == ("author",)  # type: ignore[union-attr]  # it was just made
+    assert len(running.audited(Event.ROOM_PERMISSIONS)) == 1
 
 
-async def test_only_administrators_set_permissions(house: House) -> None:
+async def test_only_administrators_set_permissions(running: RunningGateway) -> None:
     """Who does not administer a room does not change who does."""
-    await house.room()
-    ann = await house.client("ann", "lobby")
+    await running.room()
+    ann = await running.client("ann", "lobby")
     await ask(ann, "set_permissions", roomId="lobby", permissions={"admin": ["user"]})
     assert errors(ann) == ["Insufficient permissions"]
 
 
-async def test_writer_that_is_read_only_now(house: House) -> None:
+async def test_writer_that_is_read_only_now(running: RunningGateway) -> None:
     """Who loses the right to write stays, hears, and is refused when writing."""
-    await house.room()
-    ann = await house.client("ann", "lobby")
-    await house.room(permissions={"read": ["user"], "write": ["author"], "admin": []})
+    await running.room()
+    ann = await running.client("ann", "lobby")
+    await running.room(permissions={"read": ["user"], "write": ["author"], "admin": []})
     await ask(ann, "message", roomId="lobby", content="x")
     assert errors(ann) == ["Insufficient permissions"]
-    await house.gateway.publish(LOBBY, "y")
+    await running.gateway.publish(LOBBY, "y")
     await settle()
     assert contents(ann) == ["y"]
 
@@ -475,33 +475,33 @@ async def test_writer_that_is_read_only_now(house: House) -> None:
 # -- capacity
 
 
-async def test_room_is_full(house: House) -> None:
+async def test_room_is_full(running: RunningGateway) -> None:
     """The bound of a room counts users: a further connection of one who is there comes in."""
-    await house.room(maxParticipants=2)
-    await house.client("ann", "lobby")
-    await house.client("bob", "lobby")
-    cat = await house.client("cat")
+    await running.room(maxParticipants=2)
+    await running.client("ann", "lobby")
+    await running.client("bob", "lobby")
+    cat = await running.client("cat")
     await ask(cat, "join", roomId="lobby")
     assert cat.last("error") == {"message": "Room is full", "code": "room_full"}
-    await house.client("bob", "lobby")
-    assert house.gateway.channels() == {LOBBY: 3}
+    await running.client("bob", "lobby")
+    assert running.gateway.channels() == {LOBBY: 3}
 
 
-async def test_place_becomes_free(house: House) -> None:
+async def test_place_becomes_free(running: RunningGateway) -> None:
     """A user that leaves makes room for another."""
-    await house.room(maxParticipants=1)
-    ann = await house.client("ann", "lobby")
+    await running.room(maxParticipants=1)
+    ann = await running.client("ann", "lobby")
     ann.leave()
     await settle()
-    await house.client("bob", "lobby")
+    await running.client("bob", "lobby")
 
 
 async def test_room_is_full_without_presence() -> None:
     """Where presence is not kept, connections are counted."""
-    async with running(settings(namespace={"presence": False})) as house:
-        await house.room(maxParticipants=1)
-        ann = await house.client("ann", "lobby")
-        bob = await house.client("bob")
+    async with run_gateway(settings(namespace={"presence": False})) as running:
+        await running.room(maxParticipants=1)
+        ann = await running.client("ann", "lobby")
+        bob = await running.client("bob")
         await ask(bob, "join", roomId="lobby")
         await ask(ann, "join", roomId="lobby")
         assert errors(bob) == ["Room is full"]
@@ -512,8 +512,8 @@ async def test_room_is_full_without_presence() -> None:
 
 async def test_too_many_rooms() -> None:
     """One connection is in so many rooms at most, and leaving one makes room for another."""
-    async with running(settings(namespace={"max_subscriptions": 2})) as house:
-        ann = await house.client("ann", "a", "b")
+    async with run_gateway(settings(namespace={"max_subscriptions": 2})) as running:
+        ann = await running.client("ann", "a", "b")
         await ask(ann, "join", roomId="c")
         await ask(ann, "join", roomId="b")
         assert errors(ann) == ["Too many rooms"]
@@ -557,9 +557,9 @@ async def test_limits_of_a_user(
     limits: dict[str, Rate], kind: str, data: dict[str, Any], text: str, code: str
 ) -> None:
     """Past its limit a message is refused with a time; who waits that long gets through."""
-    async with running(settings(rooms={"limits": limited(**limits)})) as house:
-        await house.room()
-        ann = await house.client("ann")
+    async with run_gateway(settings(rooms={"limits": limited(**limits)})) as running:
+        await running.room()
+        ann = await running.client("ann")
         forget(ann)
         while not ann.all("error"):
             await ask(ann, kind, id="x", **data)
@@ -569,18 +569,18 @@ async def test_limits_of_a_user(
         assert error["data"].keys() == {"message", "code", "retryAfterMs"}
         assert (error["data"]["message"], error["data"]["code"]) == (text, code)
         assert 0 < error["data"]["retryAfterMs"] <= 20_001
-        await house.advance(error["data"]["retryAfterMs"] / 1000)
+        await running.advance(error["data"]["retryAfterMs"] / 1000)
         await ask(ann, kind, **data)
         assert kinds(ann)[-1] != "error"
-        assert house.events(Event.RATELIMIT_HIT) == 1
+        assert running.events(Event.RATELIMIT_HIT) == 1
 
 
 async def test_messages_are_counted_by_user() -> None:
     """Two connections of a user share the limit, two users do not, whatever their address."""
     limits = limited(messages=Rate(5, 60.0, 5))
-    async with running(settings(rooms={"limits": limits})) as house:
-        tabs = [await house.client("ann", peer=f"10.0.0.{n}") for n in range(2)]
-        bob = await house.client("bob", peer="10.0.0.3")
+    async with run_gateway(settings(rooms={"limits": limits})) as running:
+        tabs = [await running.client("ann", peer=f"10.0.0.{n}") for n in range(2)]
+        bob = await running.client("bob", peer="10.0.0.3")
         for tab in (*tabs, *tabs, *tabs):
             await ask(tab, "heartbeat")
         assert sum(len(tab.all("heartbeat_response")) for tab in tabs) == 5
@@ -591,9 +591,9 @@ async def test_messages_are_counted_by_user() -> None:
 async def test_unauthenticated_messages_are_counted_by_address() -> None:
     """Before authentication the address is what counts."""
     limits = limited(messages=Rate(2, 60.0, 2))
-    async with running(settings(rooms={"limits": limits})) as house:
-        first, second = await house.client(), await house.client()
-        other = await house.client(peer="10.0.0.9")
+    async with run_gateway(settings(rooms={"limits": limits})) as running:
+        first, second = await running.client(), await running.client()
+        other = await running.client(peer="10.0.0.9")
         for client in (first, second, first, other):
             await ask(client, "heartbeat")
         assert (errors(first), errors(second)) == (["Rate limit exceeded"], [])
@@ -603,8 +603,8 @@ async def test_unauthenticated_messages_are_counted_by_address() -> None:
 async def test_malformed_messages_count_too() -> None:
     """A message that cannot be read is counted like any other."""
     limits = limited(messages=Rate(2, 60.0, 2))
-    async with running(settings(rooms={"limits": limits})) as house:
-        client = await house.client()
+    async with run_gateway(settings(rooms={"limits": limits})) as running:
+        client = await running.client()
         for _ in range(3):
             client.send({"type": "nonsense", "data": {}, "id": "x"})
         await settle()
@@ -612,9 +612,9 @@ async def test_malformed_messages_count_too() -> None:
         assert [error["id"] for error in client.all("error")] == ["x"] * 3
 
 
-async def test_authentication_attempts_are_counted_by_address(house: House) -> None:
+async def test_authentication_attempts_are_counted_by_address(running: RunningGateway) -> None:
     """Ten refused tokens at once of one address are answered so, the next one with a time to wait."""
-    clients = [await house.client() for _ in range(11)]
+    clients = [await running.client() for _ in range(11)]
     for number, client in enumerate(clients):
         await ask(client, "auth", token=f"x{number}")
     assert [errors(client)[0] for client in clients[:10]] == ["Authentication failed"] * 10
@@ -622,8 +622,8 @@ async def test_authentication_attempts_are_counted_by_address(house: House) -> N
     assert refused["message"] == "Authentication rate limit exceeded"
     assert refused["code"] == "auth_rate_limited"
     assert 0 < refused["retryAfterMs"] <= 601
-    await house.authenticate(clients[10], "ann")
-    other = await house.client(peer="10.0.0.9")
+    await running.authenticate(clients[10], "ann")
+    other = await running.client(peer="10.0.0.9")
     await ask(other, "auth", token="x10")
     assert errors(other) == ["Authentication failed"]
 
@@ -631,14 +631,14 @@ async def test_authentication_attempts_are_counted_by_address(house: House) -> N
 async def test_first_credentials_are_no_messages_of_their_address() -> None:
     """What the limit of messages counts of an address keeps nobody there from authenticating."""
     limits = limited(messages=Rate(2, 60.0, 2))
-    async with running(settings(rooms={"limits": limits})) as house:
-        noisy = await house.client()
+    async with run_gateway(settings(rooms={"limits": limits})) as running:
+        noisy = await running.client()
         for _ in range(4):
             await ask(noisy, "heartbeat")
         assert errors(noisy) == ["Rate limit exceeded"] * 2
         for number in range(5):
-            await house.authenticate(await house.client(), f"user{number}")
-        late = await house.client()
+            await running.authenticate(await running.client(), f"user{number}")
+        late = await running.client()
         await ask(late, "auth", token="x")
         assert errors(late) == ["Authentication failed"]
 
@@ -646,10 +646,13 @@ async def test_first_credentials_are_no_messages_of_their_address() -> None:
 async def test_typing_has_a_limit_of_its_own() -> None:
     """It is counted by user and room: messages, other rooms and other users lose nothing by it."""
     limits = Limits(messages=RateLimit(rate=Rate(5, 60.0, 5)))
-    async with running(settings(rooms={"limits": limits})) as house:
-        await house.room("other")
-        ann, bob = await house.client("ann", "lobby", "other"), await house.client("bob", "lobby")
-        tab = await house.client("ann", peer="10.0.0.2")
+    async with run_gateway(settings(rooms={"limits": limits})) as running:
+        await running.room("other")
+        ann, bob = (
+            await running.client("ann", "lobby", "other"),
+            await running.client("bob", "lobby"),
+        )
+        tab = await running.client("ann", peer="10.0.0.2")
         for _ in range(30):
             await ask(ann, "typing", roomId="lobby", active=True)
         assert (errors(ann), len(bob.all("typing"))) == ([], 30)
@@ -657,7 +660,7 @@ async def test_typing_has_a_limit_of_its_own() -> None:
         refused = ann.last("error")
         assert (refused["message"], refused["code"]) == ("Rate limit exceeded", "rate_limited")
         assert refused["retryAfterMs"] == pytest.approx(2000, abs=2)
-        assert house.count("limit_refusals_total", limit="typing", mode="enforce") == 1
+        assert running.count("limit_refusals_total", limit="typing", mode="enforce") == 1
         for client, room in ((ann, "other"), (bob, "lobby")):
             await ask(client, "typing", roomId=room, active=True)
             assert len(errors(client)) == (client is ann)
@@ -666,7 +669,7 @@ async def test_typing_has_a_limit_of_its_own() -> None:
         assert len(bob.all("message")) == 3
         await ask(tab, "heartbeat")
         assert errors(tab) == ["Rate limit exceeded"]
-        await house.advance(2)
+        await running.advance(2)
         await ask(ann, "typing", roomId="lobby", active=False)
         assert bob.all("typing")[-1]["data"]["active"] is False
 
@@ -674,8 +677,8 @@ async def test_typing_has_a_limit_of_its_own() -> None:
 async def test_typing_elsewhere_is_a_message() -> None:
     """In a room one is not in, and before authentication, it counts as any message does."""
     limits = limited(messages=Rate(3, 60.0, 3))
-    async with running(settings(rooms={"limits": limits})) as house:
-        ann, stranger = await house.client("ann"), await house.client(peer="10.0.0.2")
+    async with run_gateway(settings(rooms={"limits": limits})) as running:
+        ann, stranger = await running.client("ann"), await running.client(peer="10.0.0.2")
         for client, text in ((ann, "Room not found"), (stranger, "Not authenticated")):
             for number in range(5):
                 await ask(client, "typing", roomId=f"room{number}", active=True)
@@ -685,27 +688,27 @@ async def test_typing_elsewhere_is_a_message() -> None:
 async def test_observe_counts_without_refusing() -> None:
     """In the mode `observe` a limit refuses nobody, and tells what it would have refused."""
     limits = limited(messages=Rate(1, 60.0, 1, LimitMode.OBSERVE))
-    async with running(settings(rooms={"limits": limits})) as house:
-        client = await house.client()
+    async with run_gateway(settings(rooms={"limits": limits})) as running:
+        client = await running.client()
         for _ in range(5):
             await ask(client, "heartbeat")
         assert errors(client) == []
-        assert house.count("limit_refusals_total", limit="messages", mode="observe") == 4
-        assert house.events(Event.RATELIMIT_HIT) == 4
+        assert running.count("limit_refusals_total", limit="messages", mode="observe") == 4
+        assert running.events(Event.RATELIMIT_HIT) == 4
 
 
 async def test_refusals_in_a_row_end_the_connection() -> None:
     """The tenth refusal in a row, each after its wait, ends the connection, with leave to come back."""
     limits = limited(messages=Rate(2, 2.0, 2))
-    async with running(settings(rooms={"limits": limits})) as house:
-        client, neighbour = await house.client("ann"), await house.client("ann")
+    async with run_gateway(settings(rooms={"limits": limits})) as running:
+        client, neighbour = await running.client("ann"), await running.client("ann")
         await ask(neighbour, "heartbeat")
         for number in range(10):
             assert client.open
             await ask(neighbour, "heartbeat")
             await ask(client, "heartbeat")
             assert errors(client) == ["Rate limit exceeded"] * (number + 1)
-            house.clock.advance(1.01)
+            running.clock.advance(1.01)
         assert client.closed == (3013, "too many requests")
 
 
@@ -713,15 +716,15 @@ async def test_refusals_in_a_row_end_the_connection() -> None:
 async def test_refusals_of_one_wait_count_once(wave: int) -> None:
     """However many messages were on their way, each is answered, and together they are one refusal."""
     limits = limited(messages=Rate(2, 2.0, 2))
-    async with running(settings(rooms={"limits": limits})) as house:
-        client, neighbour = await house.client("ann"), await house.client("ann")
+    async with run_gateway(settings(rooms={"limits": limits})) as running:
+        client, neighbour = await running.client("ann"), await running.client("ann")
         await ask(neighbour, "heartbeat")
         for number in range(9):
             await ask(neighbour, "heartbeat")
             for _ in range(wave):
                 await ask(client, "heartbeat")
             assert errors(client) == ["Rate limit exceeded"] * wave * (number + 1)
-            house.clock.advance(1.01)
+            running.clock.advance(1.01)
         assert client.open
         await ask(client, "heartbeat")
         assert session_of(client).refusals == 0
@@ -730,16 +733,16 @@ async def test_refusals_of_one_wait_count_once(wave: int) -> None:
 async def test_success_forgives_refusals() -> None:
     """One message that passes starts the count again."""
     limits = limited(messages=Rate(1, 1.0, 1))
-    async with running(settings(rooms={"limits": limits})) as house:
-        client = await house.client()
+    async with run_gateway(settings(rooms={"limits": limits})) as running:
+        client = await running.client()
         for _ in range(3):
             for _ in range(10):
                 await ask(client, "heartbeat")
-            await house.advance(1)
+            await running.advance(1)
         assert client.open
 
 
-async def test_faults_in_a_row_end_the_connection(free: House) -> None:
+async def test_faults_in_a_row_end_the_connection(free: RunningGateway) -> None:
     """The twentieth fault in a row ends the connection for good."""
     client = await free.client()
     for _ in range(19):
@@ -753,7 +756,7 @@ async def test_faults_in_a_row_end_the_connection(free: House) -> None:
     assert free.count("faults_total", endpoint="rooms", code="invalid_format") == 20
 
 
-async def test_success_forgives_faults(free: House) -> None:
+async def test_success_forgives_faults(free: RunningGateway) -> None:
     """One sound message starts the count again."""
     client = await free.client()
     for _ in range(3):
@@ -763,7 +766,7 @@ async def test_success_forgives_faults(free: House) -> None:
     assert client.open
 
 
-async def test_others_do_not_notice(free: House) -> None:
+async def test_others_do_not_notice(free: RunningGateway) -> None:
     """While one client sends nonsense until it is closed, the others go on undisturbed."""
     ann, bob = await free.client("ann", "lobby"), await free.client("bob", "lobby")
     bad = await free.client("eve", "lobby")
@@ -777,19 +780,19 @@ async def test_others_do_not_notice(free: House) -> None:
 # -- how sessions end
 
 
-async def test_authentication_timeout(house: House) -> None:
+async def test_authentication_timeout(running: RunningGateway) -> None:
     """Who has not authenticated after thirty seconds is closed in the words of this dialect."""
-    client = await house.client()
+    client = await running.client()
     for _ in range(29):
         await ask(client, "heartbeat")
-        await house.advance(1)
+        await running.advance(1)
     assert client.open
-    await house.advance(1.3)
+    await running.advance(1.3)
     assert client.closed == (1008, "Authentication timeout")
-    assert house.closes("auth_timeout") == 1
+    assert running.closes("auth_timeout") == 1
 
 
-async def test_authentication_timeout_is_absolute(free: House) -> None:
+async def test_authentication_timeout_is_absolute(free: RunningGateway) -> None:
     """Neither pings nor failed attempts nor half a message put the deadline off."""
     client = await free.client()
     for _ in range(300):
@@ -805,29 +808,29 @@ async def test_authentication_timeout_is_absolute(free: House) -> None:
 
 async def test_idle() -> None:
     """A connection without any frame for a minute is closed in the words of this dialect."""
-    async with running(settings(rooms={"ping_interval": 0.0})) as house:
-        client = await house.client("ann")
-        await house.advance(59)
+    async with run_gateway(settings(rooms={"ping_interval": 0.0})) as running:
+        client = await running.client("ann")
+        await running.advance(59)
         assert client.open
         client.session.count_frame(control=True)
-        await house.advance(59)
+        await running.advance(59)
         assert client.open
-        await house.advance(2)
+        await running.advance(2)
         assert client.closed == (1008, "Connection timeout")
-        assert house.events(Event.HB_TIMEOUT) == 1
+        assert running.events(Event.HB_TIMEOUT) == 1
 
 
-async def test_answering_pings_is_life(house: House) -> None:
+async def test_answering_pings_is_life(running: RunningGateway) -> None:
     """A quiet client that answers pings stays for as long as its token lasts."""
-    client = await house.client("ann")
-    await house.advance(1800)
+    client = await running.client("ann")
+    await running.advance(1800)
     assert client.open
     assert 70 <= client.pings <= 72
 
 
-async def test_binary_is_refused(house: House) -> None:
+async def test_binary_is_refused(running: RunningGateway) -> None:
     """A binary message ends a connection that speaks text."""
-    client = await house.client("ann")
+    client = await running.client("ann")
     client.send_bytes(b"{}", binary=True)
     await settle()
     assert client.closed == (1003, "")
@@ -840,12 +843,12 @@ async def test_production_defaults() -> None:
         gate=GateSettings(allowed_origins=("https://app.example.com",)),
         tokens=Tokens(secrets=(Secret("Kq3vT9xw2LmZ7sRb5nYc8dHf1gJp4uXa"),)),
     )
-    async with running(given) as house:
-        client = await connect(house.gateway, origin="https://app.example.com")
-        await house.authenticate(client, "ann")
+    async with run_gateway(given) as running:
+        client = await connect(running.gateway, origin="https://app.example.com")
+        await running.authenticate(client, "ann")
         await ask(client, "join", roomId="lobby")
         assert errors(client) == ["Insufficient permissions"]
-        await house.room()
+        await running.room()
         await ask(client, "join", roomId="lobby")
-        await house.client("bob", "lobby", email="bob@example.com")
+        await running.client("bob", "lobby", email="bob@example.com")
         assert client.last("user_joined") == {"userId": "bob", "roomId": "lobby"}

@@ -24,7 +24,7 @@ from portward.telemetry.telemetry import make_telemetry
 from portward.testing import MemoryClient, connect
 from tests.engines.redis_fixtures import QUICK, eventually
 from tests.engines.redis_servers import Server
-from tests.house import settings
+from tests.running_gateway import settings
 
 UNLIMITED = RateLimit(rate=Rate(0, 1.0, 1))
 FREE = Limits(messages=UNLIMITED, join=UNLIMITED, auth=UNLIMITED, history=UNLIMITED)

@@ -19,15 +19,15 @@ from tests.closed_room import (
     HISTORY,
     SECRET,
     asked,
+    gateway_of,
     given,
-    house_of,
     member,
     person,
     swept,
     try_to_read,
 )
 from tests.engines.redis_servers import Cluster, Server
-from tests.house import House, errors
+from tests.running_gateway import RunningGateway, errors
 
 OLDER_SQL = Path(__file__).parent / "older_store.sql"
 BOARD = (
@@ -75,19 +75,19 @@ def _generation(cli: Cli, key: str) -> str:
     return cli("EVAL", script, "1", key).strip()
 
 
-async def check_house(house: House) -> None:
+async def check_house(running: RunningGateway) -> None:
     """The closed room is closed, the open one is open, and the one without a record is nobody's."""
-    await try_to_read(house, POSITION)
-    sue = await member(house)
+    await try_to_read(running, POSITION)
+    sue = await member(running)
     await asked(sue, "history", roomId="board")
     assert [each["content"] for each in sue.last("history")["messages"]] == [SECRET]
     await asked(sue, "message", roomId="board", content="more")
-    ann = await person(house, "ann", "user", permissions=["room.create"])
+    ann = await person(running, "ann", "user", permissions=["room.create"])
     await asked(ann, "join", roomId="plain")
     assert ann.last("room_joined")["roomId"] == "plain"
     await asked(ann, "join", roomId="orphan")
     assert errors(ann) == ["Insufficient permissions"]
-    assert await house.gateway.operations.orphans() == (Channel.parse("rooms:orphan"),)
+    assert await running.gateway.operations.orphans() == (Channel.parse("rooms:orphan"),)
     for client in (sue, ann):
         client.leave()
 
@@ -99,18 +99,18 @@ async def test_a_file_of_the_version_before(file: Path, *, auto_create: bool) ->
     def older(clock: FakeClock) -> Engine:
         return SqliteEngine(str(file), clock)
 
-    async with house_of(older, given(auto_create=auto_create)) as house:
-        await check_house(house)
-        assert sorted(await house.gateway.node.engine.rooms.all()) == [
+    async with gateway_of(older, given(auto_create=auto_create)) as running:
+        await check_house(running)
+        assert sorted(await running.gateway.node.engine.rooms.all()) == [
             "rooms:board",
             "rooms:plain",
             "rooms:stale",
         ]
-        house.clock.advance(2 * HISTORY)
-        await swept(house.gateway.node.engine)
-        await try_to_read(house, POSITION)
-        await member(house)
-        ann = await person(house, "ann", "user")
+        running.clock.advance(2 * HISTORY)
+        await swept(running.gateway.node.engine)
+        await try_to_read(running, POSITION)
+        await member(running)
+        ann = await person(running, "ann", "user")
         await asked(ann, "join", roomId="stale")
         assert errors(ann) == ["Insufficient permissions"]
 
@@ -123,12 +123,12 @@ async def test_keys_of_the_version_before(redis: Server, *, auto_create: bool) -
     def engine(_: FakeClock) -> Engine:
         return RedisEngine(parse_url(redis.url), LoopClock())
 
-    async with house_of(engine, given(auto_create=auto_create, history=86400.0)) as house:
+    async with gateway_of(engine, given(auto_create=auto_create, history=86400.0)) as running:
         for name in ("board", "plain"):
             assert redis.cli("TTL", f"portward:room:{name}").strip() == "-1"
             assert redis.cli("TYPE", f"portward:room:{name}").strip() == "string"
         assert redis.cli("GET", "portward:room:board").strip() == BOARD
-        await check_house(house)
+        await check_house(running)
         assert redis.cli("GET", "portward:room:board").strip() == BOARD
 
 
@@ -139,8 +139,8 @@ async def test_keys_of_the_version_before_in_a_cluster(cluster: Cluster) -> None
     def engine(_: FakeClock) -> Engine:
         return RedisEngine(parse_url(cluster.url), LoopClock())
 
-    async with house_of(engine, given(history=86400.0)) as house:
-        await check_house(house)
+    async with gateway_of(engine, given(history=86400.0)) as running:
+        await check_house(running)
 
 
 async def test_a_node_of_the_version_before_beside(redis: Server) -> None:
@@ -174,10 +174,10 @@ async def test_what_another_application_wrote(redis: Server, text: str) -> None:
     def engine(_: FakeClock) -> Engine:
         return RedisEngine(parse_url(redis.url), LoopClock())
 
-    async with house_of(engine, given()) as house:
-        await try_to_read(house, POSITION)
+    async with gateway_of(engine, given()) as running:
+        await try_to_read(running, POSITION)
         assert redis.cli("GET", "portward:room:board").rstrip("\n") == text
-        await house.gateway.rooms.set("board")
-        ann: Any = await person(house, "ann", "user")
+        await running.gateway.rooms.set("board")
+        ann: Any = await person(running, "ann", "user")
         await asked(ann, "join", roomId="board")
         assert ann.last("room_joined")

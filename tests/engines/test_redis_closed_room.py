@@ -21,14 +21,14 @@ from tests.closed_room import (
     asked,
     close_by_api,
     close_by_joiner,
+    gateway_of,
     given,
-    house_of,
     member,
     try_to_read,
 )
 from tests.engines.redis_fixtures import KEPT, draft
 from tests.engines.redis_servers import Cluster, Server
-from tests.house import House, errors
+from tests.running_gateway import RunningGateway, errors
 
 SHORT = 0.1
 
@@ -47,7 +47,7 @@ def url(request: pytest.FixtureRequest) -> Iterator[str]:
 @pytest.mark.parametrize("ratio", [0.5, 1.0, pytest.param(3.0, marks=pytest.mark.long)])
 @pytest.mark.parametrize("close", [close_by_api, close_by_joiner], ids=["api", "joiner"])
 async def test_time_opens_no_closed_room(
-    url: str, ratio: float, close: Callable[[House], Awaitable[None]]
+    url: str, ratio: float, close: Callable[[RunningGateway], Awaitable[None]]
 ) -> None:
     """In development and production, empty and inhabited: who may not read it never may, who may does."""
 
@@ -56,20 +56,20 @@ async def test_time_opens_no_closed_room(
 
     for auto_create, inside in ((True, True), (True, False), (False, True), (False, False)):
         chosen = given(SHORT * ratio, SHORT, auto_create=auto_create)
-        async with house_of(engine, chosen) as house:
-            await close(house)
-            insider = await member(house)
+        async with gateway_of(engine, chosen) as running:
+            await close(running)
+            insider = await member(running)
             await asked(insider, "message", roomId="board", content=SECRET)
             position = insider.last("room_joined")["position"]
             if not inside:
                 insider.leave()
             for _ in range(2):
                 await asyncio.sleep(1.2 * SHORT * max(1.0, ratio))
-                await house.gateway.node.engine.sweep()
-                await try_to_read(house, position)
-                ted = await member(house, name="ted")
+                await running.gateway.node.engine.sweep()
+                await try_to_read(running, position)
+                ted = await member(running, name="ted")
                 ted.leave()
-            assert await house.gateway.rooms.remove("board")
+            assert await running.gateway.rooms.remove("board")
 
 
 async def test_the_store_lost_a_record(url: str) -> None:
@@ -78,21 +78,21 @@ async def test_the_store_lost_a_record(url: str) -> None:
     def engine(_: FakeClock) -> Engine:
         return RedisEngine(parse_url(url), LoopClock())
 
-    async with house_of(engine, given(history=600.0)) as house:
-        await close_by_api(house)
-        insider = await member(house)
+    async with gateway_of(engine, given(history=600.0)) as running:
+        await close_by_api(running)
+        insider = await member(running)
         await asked(insider, "message", roomId="board", content=SECRET)
         position = insider.last("room_joined")["position"]
-        commands: Any = house.gateway.node.engine._commands  # type: ignore[attr-defined]
+        commands: Any = running.gateway.node.engine._commands  # type: ignore[attr-defined]
         await commands.send("portward:room:board", "DEL", "portward:room:board")
-        await try_to_read(house, position)
-        assert await house.gateway.operations.orphans() == (BOARD,)
+        await try_to_read(running, position)
+        assert await running.gateway.operations.orphans() == (BOARD,)
         insider.received.clear()
         await asked(insider, "history", roomId="board")
         assert errors(insider)
         assert SECRET not in str(insider.received)
-        assert await house.gateway.rooms.remove("board")
-        assert await house.gateway.operations.orphans() == ()
+        assert await running.gateway.rooms.remove("board")
+        assert await running.gateway.operations.orphans() == ()
 
 
 class Dying:

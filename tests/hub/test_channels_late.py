@@ -7,7 +7,7 @@ from portward.hub.cooldown import Cooldown
 from portward.hub.encoder import Encoder
 from portward.model.channel import Channel
 from portward.wire import message as wire
-from tests.hub.listening import OTHER, ROOM, Ear, HubBench, Payload
+from tests.hub.subscribers import OTHER, ROOM, FakeSubscriber, HubBench, Payload
 
 LEVELS = {"low": 0, "medium": 1, "high": 2}
 
@@ -35,28 +35,28 @@ def publish(hub: HubBench, *data: str, kind: str = "k", channel: Channel = ROOM)
 
 def test_the_last_comes_late(hub: HubBench) -> None:
     """When the cooldown ends, once, with the number of the others; then the cooldown runs again."""
-    ear = hub.listener()
+    subscriber = hub.listener()
     publish(hub, "low 1", "low 2", "low 3", "low 4")
     hub.leap(1.9)
-    assert ear.heard == ["low 1"]
+    assert subscriber.heard == ["low 1"]
     hub.leap(2.0)
-    assert ear.heard == ["low 1", "low 4+2 late"]
+    assert subscriber.heard == ["low 1", "low 4+2 late"]
     publish(hub, "low 5")
     hub.leap(3.9)
-    assert len(ear.heard) == 2
+    assert len(subscriber.heard) == 2
     hub.leap(4.0)
-    assert ear.heard[2:] == ["low 5 late"]
+    assert subscriber.heard[2:] == ["low 5 late"]
     hub.leap(99.0)
-    assert len(ear.heard) == 3
+    assert len(subscriber.heard) == 3
 
 
 def test_what_rises_comes_at_once(hub: HubBench) -> None:
     """Each level above the last sent passes; what falls waits, and the last of it comes late."""
-    ear = hub.listener()
+    subscriber = hub.listener()
     publish(hub, "low 1", "medium 2", "high 3", "medium 4", "low 5")
-    assert ear.heard == ["low 1", "medium 2", "high 3"]
+    assert subscriber.heard == ["low 1", "medium 2", "high 3"]
     hub.leap(2.0)
-    assert ear.heard[3:] == ["low 5+1 late"]
+    assert subscriber.heard[3:] == ["low 5+1 late"]
 
 
 def test_one_encoding_for_many(hub: HubBench) -> None:
@@ -64,7 +64,7 @@ def test_one_encoding_for_many(hub: HubBench) -> None:
     ears = [hub.listener() for _ in range(3)]
     publish(hub, "low 1", "low 2")
     hub.leap(2.0)
-    assert len({id(ear.writes[-1]) for ear in ears}) == 1
+    assert len({id(subscriber.writes[-1]) for subscriber in ears}) == 1
     assert hub.watch.fan_outs[-1][:3] == (ROOM, 0, 3)
 
 
@@ -91,62 +91,62 @@ def test_who_left_is_sent_nothing_late(hub: HubBench) -> None:
     hub.channels.go_live(ROOM, back, hub.encoder)
     closed.open = False
     hub.leap(9.0)
-    heard = [ear.heard for ear in (gone, back, closed, stays)]
+    heard = [subscriber.heard for subscriber in (gone, back, closed, stays)]
     assert heard == [["low 1"], ["low 1"], ["low 1"], ["low 1", "low 2 late"]]
 
 
 def test_the_last_listener_leaves(hub: HubBench) -> None:
     """With the channel forgotten nothing of it is sent, and nothing breaks."""
-    ear = hub.listener()
+    subscriber = hub.listener()
     publish(hub, "low 1", "low 2")
-    hub.channels.leave(ROOM, ear)
+    hub.channels.leave(ROOM, subscriber)
     again = hub.listener()
     hub.leap(9.0)
-    assert (ear.heard, again.heard) == (["low 1"], [])
+    assert (subscriber.heard, again.heard) == (["low 1"], [])
 
 
 def test_one_that_is_on_its_way_in_is_sent_it_after(hub: HubBench) -> None:
     """Who subscribes again is not written to before its answer."""
-    ear = hub.listener()
+    subscriber = hub.listener()
     publish(hub, "low 1", "low 2")
-    hub.channels.leave(ROOM, ear, returning=True)
-    hub.channels.join(ROOM, ear)
+    hub.channels.leave(ROOM, subscriber, returning=True)
+    hub.channels.join(ROOM, subscriber)
     hub.leap(2.1)
-    assert ear.heard == ["low 1"]
-    hub.channels.go_live(ROOM, ear, hub.encoder)
+    assert subscriber.heard == ["low 1"]
+    hub.channels.go_live(ROOM, subscriber, hub.encoder)
     hub.leap(3.0)
-    assert ear.heard == ["low 1", "low 2 late"]
+    assert subscriber.heard == ["low 1", "low 2 late"]
 
 
 def test_what_was_recovered_is_not_sent_late(hub: HubBench) -> None:
     """The answer with what was missed is newer than what was kept of the same kind."""
-    ear = hub.listener()
+    subscriber = hub.listener()
     publish(hub, "low 1", "low 2")
     delivered = hub.words.said[0]
-    assert hub.channels.apply_cooldown(ROOM, ear, [delivered], []) == ()
+    assert hub.channels.apply_cooldown(ROOM, subscriber, [delivered], []) == ()
     hub.leap(9.0)
-    assert ear.heard == ["low 1"]
+    assert subscriber.heard == ["low 1"]
 
 
 def test_what_came_while_it_joined_is_kept_too(hub: HubBench) -> None:
     """A cooldown begins with the answer; what it leaves out of the rest comes late."""
-    ear = hub.listener()
+    subscriber = hub.listener()
     publish(hub, "low 1")
     first = hub.words.said[0]
-    assert hub.channels.apply_cooldown(ROOM, ear, [first], [first]) == ()
+    assert hub.channels.apply_cooldown(ROOM, subscriber, [first], [first]) == ()
     hub.leap(2.0)
-    assert ear.heard == ["low 1", "low 1 late"]
+    assert subscriber.heard == ["low 1", "low 1 late"]
 
 
 def test_a_dialect_without_a_word_for_it_is_sent_nothing_late(hub: HubBench) -> None:
     """Its listeners are told the number with the next one, as before."""
     plain = Encoder("plain", Payload(), wire.PLAIN.text, lambda: 0.007)
-    ear = hub.listener(encoder=plain)
+    subscriber = hub.listener(encoder=plain)
     publish(hub, "low 1", "low 2")
     hub.leap(9.0)
-    assert ear.heard == ["low 1"]
+    assert subscriber.heard == ["low 1"]
     publish(hub, "low 3")
-    assert ear.heard == ["low 1", "low 3+1"]
+    assert subscriber.heard == ["low 1", "low 3+1"]
     assert len(hub.channels.late) == 0
 
 
@@ -163,31 +163,31 @@ def test_what_cannot_be_said_late_stops_nothing(hub: HubBench) -> None:
 
 def test_thousands_are_sent_by_one_deadline(hub: HubBench) -> None:
     """However many wait, the wheel is asked for a moment, and holds nothing of them."""
-    ears: list[Ear] = [hub.listener() for _ in range(200)]
+    ears: list[FakeSubscriber] = [hub.listener() for _ in range(200)]
     for kind in "abcdefgh":
         publish(hub, "low 1", "low 2", kind=kind)
     assert len(hub.channels.late) == 1600
     hub.leap(2.0)
-    assert {len(ear.heard) for ear in ears} == {16}
+    assert {len(subscriber.heard) for subscriber in ears} == {16}
     assert len(hub.channels.late) == 0
 
 
 def test_one_that_is_judged_again_is_sent_it_after(hub: HubBench) -> None:
     """While rights are judged again nothing is sent late either; afterwards the cooldown still counts."""
-    ear, other = hub.listener(), hub.listener()
+    subscriber, other = hub.listener(), hub.listener()
     publish(hub, "low 1", "low 2")
-    hub.channels.withhold(ROOM, ear)
+    hub.channels.withhold(ROOM, subscriber)
     hub.leap(2.1)
-    assert (ear.heard, other.heard) == (["low 1"], ["low 1", "low 2 late"])
-    assert hub.channels.release(ROOM, ear)
+    assert (subscriber.heard, other.heard) == (["low 1"], ["low 1", "low 2 late"])
+    assert hub.channels.release(ROOM, subscriber)
     hub.leap(3.0)
-    assert ear.heard == ["low 1", "low 2 late"]
+    assert subscriber.heard == ["low 1", "low 2 late"]
 
 
 def test_what_was_kept_back_is_subject_to_the_cooldown(hub: HubBench) -> None:
     """Of what came while rights were judged again the cooldown lets through what it would have."""
-    ear, other = hub.listener(), hub.listener()
-    hub.channels.withhold(ROOM, ear)
+    subscriber, other = hub.listener(), hub.listener()
+    hub.channels.withhold(ROOM, subscriber)
     publish(hub, "low 1", "low 2", "high 3", "low 4")
-    assert hub.channels.release(ROOM, ear)
-    assert ear.heard == other.heard == ["low 1", "high 3+1"]
+    assert hub.channels.release(ROOM, subscriber)
+    assert subscriber.heard == other.heard == ["low 1", "high 3+1"]

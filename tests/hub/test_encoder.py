@@ -4,7 +4,7 @@ from portward.hub.encoder import Encoder
 from portward.model.replies import ShuttingDown, Welcome
 from portward.wire import message as wire
 from portward.wire.message import WireMessage
-from tests.hub.listening import Payload
+from tests.hub.subscribers import Payload
 
 
 class Silent:

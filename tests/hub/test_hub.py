@@ -10,7 +10,15 @@ from portward.model.position import Position
 from portward.model.publication import Publication
 from portward.model.replies import Delivery, Joined, Push
 from portward.wire import message as wire
-from tests.hub.listening import OTHER, ROOM, Ear, HubBench, Payload, Poison, spoken
+from tests.hub.subscribers import (
+    OTHER,
+    ROOM,
+    EncodingBroke,
+    FakeSubscriber,
+    HubBench,
+    Payload,
+    spoken,
+)
 
 
 @pytest.fixture
@@ -33,8 +41,8 @@ def test_one_encoding_for_all(hub: HubBench) -> None:
     hub.publish("x")
     hub.turn()
     assert len(hub.words.said) == 1
-    assert {id(ear.writes[0]) for ear in ears} == {id(ears[0].writes[0])}
-    assert all(ear.channels == [ROOM] for ear in ears)
+    assert {id(subscriber.writes[0]) for subscriber in ears} == {id(ears[0].writes[0])}
+    assert all(subscriber.channels == [ROOM] for subscriber in ears)
     assert hub.watch.encoded == [(hub.encoder, 50)]
 
 
@@ -52,17 +60,17 @@ def test_one_encoding_per_voice(hub: HubBench) -> None:
 
 def test_one_write_per_turn(hub: HubBench) -> None:
     """What comes within one turn leaves in one write per listener, in order."""
-    ear = hub.listener()
+    subscriber = hub.listener()
     for number in range(5):
         hub.publish(number)
-    assert ear.writes == []
+    assert subscriber.writes == []
     assert len(hub.scheduled) == 1
     hub.turn()
-    assert len(ear.writes) == 1
-    assert ear.heard == ["0", "1", "2", "3", "4"]
+    assert len(subscriber.writes) == 1
+    assert subscriber.heard == ["0", "1", "2", "3", "4"]
     hub.publish("next")
     hub.turn()
-    assert len(ear.writes) == 2
+    assert len(subscriber.writes) == 2
 
 
 def test_one_turn_for_all_channels(hub: HubBench) -> None:
@@ -91,7 +99,7 @@ def test_closed_outlets_are_skipped(hub: HubBench) -> None:
     ears[1].open = False
     hub.publish("x")
     hub.turn()
-    assert [ear.heard for ear in ears] == [["x"], [], ["x"]]
+    assert [subscriber.heard for subscriber in ears] == [["x"], [], ["x"]]
 
 
 def test_exclusion(hub: HubBench) -> None:
@@ -107,21 +115,21 @@ def test_exclusion(hub: HubBench) -> None:
 def test_excluding_somebody_who_does_not_listen(hub: HubBench) -> None:
     """Leaving out an outlet that is not there leaves nobody out."""
     ann = hub.listener()
-    hub.publish("a", exclude=Ear())
+    hub.publish("a", exclude=FakeSubscriber())
     hub.turn()
     assert ann.heard == ["a"]
 
 
 def test_no_word_for_it(hub: HubBench) -> None:
     """What a dialect has no word for is not told, and nothing is written for it alone."""
-    ear = hub.listener()
+    subscriber = hub.listener()
     hub.publish("unheard")
     hub.turn()
-    assert ear.writes == []
+    assert subscriber.writes == []
     hub.publish("unheard")
     hub.publish("x")
     hub.turn()
-    assert ear.heard == ["x"]
+    assert subscriber.heard == ["x"]
 
 
 def test_poison_is_isolated(hub: HubBench) -> None:
@@ -134,17 +142,17 @@ def test_poison_is_isolated(hub: HubBench) -> None:
     assert first.heard == ["a", "poison!", "b"]
     assert second.heard == ["!a", "!poison", "!b"]
     assert [channel for channel, _ in hub.watch.errors] == [ROOM] * 2
-    assert all(isinstance(error, Poison) for _, error in hub.watch.errors)
+    assert all(isinstance(error, EncodingBroke) for _, error in hub.watch.errors)
 
 
 def test_everything_poisoned(hub: HubBench) -> None:
     """When nothing of a turn can be said nothing is written, and the next turn is as ever."""
-    ear = hub.listener()
+    subscriber = hub.listener()
     hub.publish("poison")
     hub.turn()
     hub.publish("x")
     hub.turn()
-    assert (ear.heard, len(ear.writes)) == (["x"], 1)
+    assert (subscriber.heard, len(subscriber.writes)) == (["x"], 1)
 
 
 def test_observer_is_told(hub: HubBench) -> None:
@@ -166,31 +174,31 @@ def test_observer_is_told(hub: HubBench) -> None:
 
 def test_later_signal_replaces_an_earlier(hub: HubBench) -> None:
     """Of the signals of one user and name in one turn the last is told, at its own place."""
-    ear = hub.listener()
+    subscriber = hub.listener()
     hub.signal("ann", active=True)
     hub.signal("bob", active=True)
     hub.publish("x")
     hub.signal("ann", active=False)
     hub.turn()
-    assert ear.heard == ["bob:typing:True", "x", "ann:typing:False"]
+    assert subscriber.heard == ["bob:typing:True", "x", "ann:typing:False"]
 
 
 def test_signal_that_replaces_the_only_one(hub: HubBench) -> None:
     """Replacing the only thing pending is told once."""
-    ear = hub.listener()
+    subscriber = hub.listener()
     for active in (True, False, True):
         hub.signal("ann", active=active)
     hub.turn()
-    assert ear.heard == ["ann:typing:True"]
+    assert subscriber.heard == ["ann:typing:True"]
 
 
 def test_arrivals_do_not_replace_each_other(hub: HubBench) -> None:
     """Only signals are coalesced."""
-    ear = hub.listener()
+    subscriber = hub.listener()
     for user in ("ann", "ann"):
         hub.channels.announce(ROOM, Joined(channel=ROOM, user=user))
     hub.turn()
-    assert ear.heard == ["Joined", "Joined"]
+    assert subscriber.heard == ["Joined", "Joined"]
 
 
 # -- coming
@@ -199,49 +207,49 @@ def test_arrivals_do_not_replace_each_other(hub: HubBench) -> None:
 def test_joining_collects(hub: HubBench) -> None:
     """From `join` to `settle` everything is collected; after it everything is written."""
     hub.listener()
-    ear = Ear()
+    subscriber = FakeSubscriber()
     hub.publish("before")
-    assert hub.channels.join(ROOM, ear) is False
+    assert hub.channels.join(ROOM, subscriber) is False
     hub.publish("during")
     hub.signal("ann", active=True)
     hub.turn()
     hub.publish("same turn")
-    assert words(hub.channels.go_live(ROOM, ear, hub.encoder)) == [
+    assert words(hub.channels.go_live(ROOM, subscriber, hub.encoder)) == [
         "during",
         "ann:typing:True",
         "same turn",
     ]
-    assert ear.heard == []
+    assert subscriber.heard == []
     hub.publish("after")
     hub.turn()
-    assert ear.heard == ["after"]
+    assert subscriber.heard == ["after"]
 
 
 def test_settling_flushes_what_is_pending(hub: HubBench) -> None:
     """What was collected is written to the others before, not to the newcomer again."""
-    other, ear = hub.listener(), Ear()
-    hub.channels.join(ROOM, ear)
+    other, subscriber = hub.listener(), FakeSubscriber()
+    hub.channels.join(ROOM, subscriber)
     hub.publish("x")
-    collected = hub.channels.go_live(ROOM, ear, hub.encoder)
+    collected = hub.channels.go_live(ROOM, subscriber, hub.encoder)
     assert (words(collected), other.heard) == (["x"], ["x"])
     hub.turn()
-    assert (ear.heard, other.heard) == ([], ["x"])
+    assert (subscriber.heard, other.heard) == ([], ["x"])
 
 
 def test_collecting_leaves_the_excluded_out(hub: HubBench) -> None:
     """A newcomer does not collect what is not for it."""
-    ear = Ear()
-    hub.channels.join(ROOM, ear)
-    hub.publish("x", exclude=ear)
+    subscriber = FakeSubscriber()
+    hub.channels.join(ROOM, subscriber)
+    hub.publish("x", exclude=subscriber)
     hub.publish("y")
-    assert words(hub.channels.go_live(ROOM, ear, hub.encoder)) == ["y"]
+    assert words(hub.channels.go_live(ROOM, subscriber, hub.encoder)) == ["y"]
 
 
 def test_first_listener(hub: HubBench) -> None:
     """The first who joins a channel is told so, and after the last has left it is the first again."""
-    ears = [Ear() for _ in range(2)]
-    assert [hub.channels.join(ROOM, ear) for ear in ears] == [True, False]
-    assert [hub.channels.leave(ROOM, ear) for ear in ears] == [False, True]
+    ears = [FakeSubscriber() for _ in range(2)]
+    assert [hub.channels.join(ROOM, subscriber) for subscriber in ears] == [True, False]
+    assert [hub.channels.leave(ROOM, subscriber) for subscriber in ears] == [False, True]
     assert hub.channels.join(ROOM, ears[0]) is True
 
 
@@ -266,9 +274,9 @@ def test_leaving_with_the_queue_kept(hub: HubBench) -> None:
 
 def test_leaving_while_joining(hub: HubBench) -> None:
     """Who leaves before it has settled is forgotten."""
-    ear = Ear()
-    hub.channels.join(ROOM, ear)
-    assert hub.channels.leave(ROOM, ear) is True
+    subscriber = FakeSubscriber()
+    hub.channels.join(ROOM, subscriber)
+    assert hub.channels.leave(ROOM, subscriber) is True
     assert len(hub.channels) == 0
 
 
@@ -299,7 +307,7 @@ def test_leaving_from_within_a_write(hub: HubBench) -> None:
     hub.turn()
     hub.publish("y")
     hub.turn()
-    assert [ear.heard for ear in ears] == [["x", "y"], ["x"], *[["x", "y"]] * 3]
+    assert [subscriber.heard for subscriber in ears] == [["x", "y"], ["x"], *[["x", "y"]] * 3]
 
 
 def test_all_leaving_from_within_a_write(hub: HubBench) -> None:
@@ -307,8 +315,8 @@ def test_all_leaving_from_within_a_write(hub: HubBench) -> None:
     ears = [hub.listener() for _ in range(3)]
 
     def leave() -> None:
-        for ear in ears:
-            hub.channels.leave(ROOM, ear)
+        for subscriber in ears:
+            hub.channels.leave(ROOM, subscriber)
 
     ears[0].then = leave
     hub.publish("x")
@@ -321,7 +329,7 @@ def test_all_leaving_from_within_a_write(hub: HubBench) -> None:
 
 def test_what_is_known(hub: HubBench) -> None:
     """Names, sizes, listeners and positions are those of now."""
-    settled, joining = hub.listener(), Ear()
+    settled, joining = hub.listener(), FakeSubscriber()
     hub.channels.join(ROOM, joining)
     assert list(hub.channels.names()) == [ROOM]
     assert hub.channels.size(ROOM) == 2
@@ -342,30 +350,30 @@ def place(hub: HubBench, offset: int, epoch: str = "e") -> bool:
     return hub.channels.deliver(ROOM, publication, epoch)
 
 
-def handshake(hub: HubBench, offset: int, epoch: str = "e") -> Ear:
+def handshake(hub: HubBench, offset: int, epoch: str = "e") -> FakeSubscriber:
     """An outlet whose answer ends at this offset."""
-    ear = Ear()
-    hub.channels.join(ROOM, ear)
-    hub.channels.go_live(ROOM, ear, hub.encoder, Position(offset, epoch))
-    return ear
+    subscriber = FakeSubscriber()
+    hub.channels.join(ROOM, subscriber)
+    hub.channels.go_live(ROOM, subscriber, hub.encoder, Position(offset, epoch))
+    return subscriber
 
 
 def test_first_one_is_taken(hub: HubBench) -> None:
     """While nothing is known of a channel's position, any publication is the first."""
-    ear = hub.listener()
+    subscriber = hub.listener()
     assert place(hub, 7)
     hub.turn()
-    assert (ear.heard, hub.channels.position(ROOM)) == (["7"], Position(7, "e"))
+    assert (subscriber.heard, hub.channels.position(ROOM)) == (["7"], Position(7, "e"))
 
 
 @pytest.mark.parametrize(("offset", "epoch"), [(3, "e"), (2, "e"), (5, "e"), (4, "f"), (1, "f")])
 def test_only_the_next_is_taken(hub: HubBench, offset: int, epoch: str) -> None:
     """A repeat, one after a gap and one of another epoch are not told, and change nothing."""
-    ear = handshake(hub, 3)
+    subscriber = handshake(hub, 3)
     assert not place(hub, offset, epoch)
     assert place(hub, 4)
     hub.turn()
-    assert ear.heard == ["4"]
+    assert subscriber.heard == ["4"]
 
 
 def test_position_of_an_answer(hub: HubBench) -> None:
@@ -402,60 +410,65 @@ def test_ahead_and_excluded(hub: HubBench) -> None:
 def test_who_was_ahead_and_comes_back(hub: HubBench) -> None:
     """Leaving ends being ahead."""
     handshake(hub, 0)
-    ear = handshake(hub, 5)
-    hub.channels.leave(ROOM, ear)
-    hub.channels.join(ROOM, ear)
-    hub.channels.go_live(ROOM, ear, hub.encoder, Position(0, "e"))
+    subscriber = handshake(hub, 5)
+    hub.channels.leave(ROOM, subscriber)
+    hub.channels.join(ROOM, subscriber)
+    hub.channels.go_live(ROOM, subscriber, hub.encoder, Position(0, "e"))
     assert place(hub, 1)
     hub.turn()
-    assert ear.heard == ["1"]
+    assert subscriber.heard == ["1"]
 
 
 def test_what_is_collected_follows_the_answer(hub: HubBench) -> None:
     """It does unless something was lost between, or the stream is another one."""
     handshake(hub, 3)
-    ear = Ear()
-    hub.channels.join(ROOM, ear)
+    subscriber = FakeSubscriber()
+    hub.channels.join(ROOM, subscriber)
     ends = [Position(2, "e"), Position(3, "e"), Position(9, "e"), Position(3, "f")]
-    assert [hub.channels.follows(ROOM, ear, each) for each in ends] == [False, True, True, False]
+    assert [hub.channels.follows(ROOM, subscriber, each) for each in ends] == [
+        False,
+        True,
+        True,
+        False,
+    ]
     hub.channels.move(ROOM, Position(5, "f"))
     ends = [Position(4, "f"), Position(5, "f"), Position(9, "e")]
-    assert [hub.channels.follows(ROOM, ear, each) for each in ends] == [False, True, False]
+    assert [hub.channels.follows(ROOM, subscriber, each) for each in ends] == [False, True, False]
 
 
 def test_too_much_is_collected(hub: HubBench) -> None:
     """Of too much the rest is left out: the answer is not continued, and the outlet joins once more."""
     other = handshake(hub, 0)
-    ear = Ear()
-    hub.channels.join(ROOM, ear)
+    subscriber = FakeSubscriber()
+    hub.channels.join(ROOM, subscriber)
     for offset in range(1, OUTBOX_COUNT + 1):
         assert place(hub, offset)
-    assert hub.channels.follows(ROOM, ear, Position(0, "e"))
+    assert hub.channels.follows(ROOM, subscriber, Position(0, "e"))
     for offset in range(OUTBOX_COUNT + 1, OUTBOX_COUNT + 4):
         assert place(hub, offset)
     for position in (Position(0, "e"), Position(OUTBOX_COUNT + 3, "e")):
-        assert not hub.channels.follows(ROOM, ear, position)
-    collected = hub.channels.go_live(ROOM, ear, hub.encoder, Position(0, "e"))
+        assert not hub.channels.follows(ROOM, subscriber, position)
+    collected = hub.channels.go_live(ROOM, subscriber, hub.encoder, Position(0, "e"))
     assert [spoken(push) for push in collected] == [str(n + 1) for n in range(OUTBOX_COUNT)]
     assert len(other.heard) == OUTBOX_COUNT + 3
-    hub.channels.leave(ROOM, ear)
-    hub.channels.join(ROOM, ear)
-    assert hub.channels.follows(ROOM, ear, Position(OUTBOX_COUNT + 3, "e"))
+    hub.channels.leave(ROOM, subscriber)
+    hub.channels.join(ROOM, subscriber)
+    assert hub.channels.follows(ROOM, subscriber, Position(OUTBOX_COUNT + 3, "e"))
 
 
 def test_anything_follows_the_unknown(hub: HubBench) -> None:
     """While nothing is known any answer will do; once something came it must reach that far."""
-    ear = Ear()
-    hub.channels.join(ROOM, ear)
-    assert hub.channels.follows(ROOM, ear, Position(1, "e"))
+    subscriber = FakeSubscriber()
+    hub.channels.join(ROOM, subscriber)
+    assert hub.channels.follows(ROOM, subscriber, Position(1, "e"))
     assert place(hub, 7)
-    assert not hub.channels.follows(ROOM, ear, Position(5, "e"))
-    assert hub.channels.follows(ROOM, ear, Position(6, "e"))
+    assert not hub.channels.follows(ROOM, subscriber, Position(5, "e"))
+    assert hub.channels.follows(ROOM, subscriber, Position(6, "e"))
 
 
 def test_holding(hub: HubBench) -> None:
     """A channel that is held takes nothing, keeps its position, and goes on where it was."""
-    ear = handshake(hub, 3)
+    subscriber = handshake(hub, 3)
     assert hub.channels.paused(ROOM) is None
     assert hub.channels.paused(OTHER) is None
     held: list[BusMessage] = []
@@ -467,7 +480,7 @@ def test_holding(hub: HubBench) -> None:
     assert hub.channels.paused(ROOM) is None
     assert place(hub, 4)
     hub.turn()
-    assert ear.heard == ["4"]
+    assert subscriber.heard == ["4"]
 
 
 def test_moving_while_held(hub: HubBench) -> None:
@@ -530,11 +543,11 @@ def test_cooldown_per_listener(sparing: HubBench) -> None:
 
 def test_cooldown_spares_no_signals(sparing: HubBench) -> None:
     """Signals are told all the same."""
-    ear = sparing.listener()
+    subscriber = sparing.listener()
     for active in (True, False):
         sparing.signal("ann", active=active)
         sparing.turn()
-    assert len(ear.heard) == 2
+    assert len(subscriber.heard) == 2
 
 
 def test_cooldown_counts_only_what_is_told(sparing: HubBench) -> None:
@@ -551,27 +564,27 @@ def test_cooldown_counts_only_what_is_told(sparing: HubBench) -> None:
 
 def test_cooldown_and_poison(sparing: HubBench) -> None:
     """What cannot be said is left out for those with a cooldown, too."""
-    ear = sparing.listener()
+    subscriber = sparing.listener()
     for word in ("poison", "unheard"):
         sparing.publish(word, kind=word)
     sparing.publish("x", kind="k")
     sparing.turn()
-    assert ear.heard == ["x"]
+    assert subscriber.heard == ["x"]
 
 
 def test_cooldown_forgets_who_left(sparing: HubBench) -> None:
     """Who comes back is told from the beginning."""
     hub = sparing
     hub.listener()
-    ear = hub.listener()
+    subscriber = hub.listener()
     hub.publish("a", kind="k")
     hub.turn()
-    hub.channels.leave(ROOM, ear)
-    hub.channels.join(ROOM, ear)
-    hub.channels.go_live(ROOM, ear, hub.encoder)
+    hub.channels.leave(ROOM, subscriber)
+    hub.channels.join(ROOM, subscriber)
+    hub.channels.go_live(ROOM, subscriber, hub.encoder)
     hub.publish("b", kind="k")
     hub.turn()
-    assert ear.heard == ["a", "b"]
+    assert subscriber.heard == ["a", "b"]
 
 
 def delivery(hub: HubBench, data: object, kind: str) -> Push:
@@ -584,21 +597,21 @@ def delivery(hub: HubBench, data: object, kind: str) -> Push:
 def test_a_newcomer_is_spared_what_it_was_just_told(sparing: HubBench) -> None:
     """What was missed is told in full and starts the time; what came meanwhile is spared, and counted."""
     hub = sparing
-    ear = hub.listener()
+    subscriber = hub.listener()
     missed = [delivery(hub, "a", "k"), delivery(hub, "b", "k")]
     later = [delivery(hub, "c", "k"), delivery(hub, "d", "l")]
-    assert words(list(hub.channels.apply_cooldown(ROOM, ear, missed, later))) == ["d"]
+    assert words(list(hub.channels.apply_cooldown(ROOM, subscriber, missed, later))) == ["d"]
     hub.time = 2.0
-    assert words(list(hub.channels.apply_cooldown(ROOM, ear, [], [delivery(hub, "e", "k")]))) == [
-        "e+1"
-    ]
+    assert words(
+        list(hub.channels.apply_cooldown(ROOM, subscriber, [], [delivery(hub, "e", "k")]))
+    ) == ["e+1"]
 
 
 def test_without_a_cooldown_nothing_is_spared(hub: HubBench) -> None:
     """A newcomer is told all that came meanwhile."""
-    ear = hub.listener()
+    subscriber = hub.listener()
     same = [delivery(hub, "a", "k")]
-    assert words(list(hub.channels.apply_cooldown(ROOM, ear, same, same))) == ["a"]
+    assert words(list(hub.channels.apply_cooldown(ROOM, subscriber, same, same))) == ["a"]
 
 
 def test_cooldown_and_leaving_from_within_a_write(sparing: HubBench) -> None:
@@ -608,7 +621,7 @@ def test_cooldown_and_leaving_from_within_a_write(sparing: HubBench) -> None:
     sparing.publish("x", kind="k")
     sparing.publish("y", kind="l")
     sparing.turn()
-    assert [ear.heard for ear in ears[1:]] == [["x", "y"]] * 2
+    assert [subscriber.heard for subscriber in ears[1:]] == [["x", "y"]] * 2
 
 
 # -- the latest only
@@ -630,16 +643,16 @@ def test_latest_only_is_written_apart() -> None:
 def test_latest_only_skips_the_closed() -> None:
     """An outlet that closes in the middle of a turn is written nothing more of it."""
     hub = HubBench(DeliveryOptions(latest_only=True))
-    ear = hub.listener()
+    subscriber = hub.listener()
 
     def close() -> None:
-        ear.open = False
+        subscriber.open = False
 
-    ear.then = close
+    subscriber.then = close
     hub.publish("a", key="k")
     hub.publish("b", key="k")
     hub.turn()
-    assert ear.heard == ["a"]
+    assert subscriber.heard == ["a"]
 
 
 def test_cooldown_and_what_is_counted(sparing: HubBench) -> None:
@@ -668,77 +681,77 @@ def test_cooldown_and_what_is_counted(sparing: HubBench) -> None:
 
 def test_withholding(hub: HubBench) -> None:
     """What is kept back is written in order when it is released, encoded for the one; others do not wait."""
-    ear, other = hub.listener(), hub.listener()
+    subscriber, other = hub.listener(), hub.listener()
     hub.publish("before")
-    hub.channels.withhold(ROOM, ear)
-    hub.channels.withhold(ROOM, ear)
+    hub.channels.withhold(ROOM, subscriber)
+    hub.channels.withhold(ROOM, subscriber)
     hub.publish("a")
     hub.signal("ann", active=True)
     hub.turn()
     hub.publish("b")
-    assert (ear.heard, other.heard) == (["before"], ["before", "a", "ann:typing:True"])
-    assert hub.channels.release(ROOM, ear)
-    assert ear.heard == other.heard == ["before", "a", "ann:typing:True", "b"]
+    assert (subscriber.heard, other.heard) == (["before"], ["before", "a", "ann:typing:True"])
+    assert hub.channels.release(ROOM, subscriber)
+    assert subscriber.heard == other.heard == ["before", "a", "ann:typing:True", "b"]
     hub.publish("after")
     hub.turn()
-    assert ear.heard == other.heard == ["before", "a", "ann:typing:True", "b", "after"]
-    assert set(ear.channels) == {ROOM}
+    assert subscriber.heard == other.heard == ["before", "a", "ann:typing:True", "b", "after"]
+    assert set(subscriber.channels) == {ROOM}
 
 
 def test_withholding_leaves_out_what_is_left_out(hub: HubBench) -> None:
     """One that is excluded, or ahead, is not written to at the release either."""
-    ear = handshake(hub, 0)
+    subscriber = handshake(hub, 0)
     ahead = handshake(hub, 2)
-    for each in (ear, ahead):
+    for each in (subscriber, ahead):
         hub.channels.withhold(ROOM, each)
-    hub.publish("1", exclude=ear)
+    hub.publish("1", exclude=subscriber)
     hub.publish("2")
-    hub.publish("3", exclude=ear)
+    hub.publish("3", exclude=subscriber)
     hub.turn()
-    for each in (ear, ahead):
+    for each in (subscriber, ahead):
         assert hub.channels.release(ROOM, each)
-    assert (ear.heard, ahead.heard) == (["2"], ["3"])
+    assert (subscriber.heard, ahead.heard) == (["2"], ["3"])
 
 
 def test_withholding_ends_with_leaving(hub: HubBench) -> None:
     """What was kept back from one that left is written nowhere, also when it comes again."""
-    ear = hub.listener()
+    subscriber = hub.listener()
     hub.listener()
-    hub.channels.withhold(ROOM, ear)
+    hub.channels.withhold(ROOM, subscriber)
     hub.publish("a")
-    hub.channels.leave(ROOM, ear)
-    assert hub.channels.release(ROOM, ear)
-    hub.channels.join(ROOM, ear)
-    hub.channels.withhold(ROOM, ear)
-    hub.channels.go_live(ROOM, ear, hub.encoder)
+    hub.channels.leave(ROOM, subscriber)
+    assert hub.channels.release(ROOM, subscriber)
+    hub.channels.join(ROOM, subscriber)
+    hub.channels.withhold(ROOM, subscriber)
+    hub.channels.go_live(ROOM, subscriber, hub.encoder)
     hub.publish("b")
     hub.turn()
-    assert ear.heard == ["b"]
+    assert subscriber.heard == ["b"]
 
 
 def test_withholding_is_bounded(hub: HubBench) -> None:
     """Of too much nothing is written, and the release says so."""
-    ear = hub.listener()
-    hub.channels.withhold(ROOM, ear)
+    subscriber = hub.listener()
+    hub.channels.withhold(ROOM, subscriber)
     for number in range(OUTBOX_COUNT + 1):
         hub.publish(number)
-    assert not hub.channels.release(ROOM, ear)
-    assert ear.heard == []
-    assert hub.channels.release(ROOM, ear)
+    assert not hub.channels.release(ROOM, subscriber)
+    assert subscriber.heard == []
+    assert hub.channels.release(ROOM, subscriber)
 
 
 def test_withholding_one_that_is_closed(hub: HubBench) -> None:
     """One whose connection ended meanwhile is written nothing."""
-    ear = hub.listener()
-    hub.channels.withhold(ROOM, ear)
+    subscriber = hub.listener()
+    hub.channels.withhold(ROOM, subscriber)
     hub.publish("a")
-    ear.open = False
-    assert hub.channels.release(ROOM, ear)
-    assert ear.heard == []
+    subscriber.open = False
+    assert hub.channels.release(ROOM, subscriber)
+    assert subscriber.heard == []
 
 
 def test_withholding_where_nobody_is(hub: HubBench) -> None:
     """Of a channel without listeners nothing is kept back, and nothing is released."""
-    hub.channels.withhold(ROOM, Ear())
-    assert hub.channels.release(ROOM, Ear())
+    hub.channels.withhold(ROOM, FakeSubscriber())
+    assert hub.channels.release(ROOM, FakeSubscriber())
     assert len(hub.channels) == 0

@@ -14,7 +14,7 @@ from portward.security.jwk import DroppedKey
 from portward.security.keys import SigningKey
 from portward.security.tokens import TokenReason, TokenRefused, UnknownKey
 from portward.testing.clock import FakeClock
-from tests.security.forge import ec_key, ed_key, jwk, rsa_key
+from tests.security.make_tokens import ec_key, ed_key, jwk, rsa_key
 
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 ISSUER = "https://idp.example"

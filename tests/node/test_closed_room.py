@@ -28,15 +28,25 @@ from tests.closed_room import (
     asked,
     close_by_api,
     close_by_joiner,
+    gateway_of,
     given,
-    house_of,
     member,
     person,
     swept,
     try_to_read,
 )
-from tests.house import House, ask, contents, errors, forget, kinds, running, settings, settle
-from tests.slow_engine import arrive, slow_house
+from tests.running_gateway import (
+    RunningGateway,
+    ask,
+    contents,
+    errors,
+    forget,
+    kinds,
+    run_gateway,
+    settings,
+    settle,
+)
+from tests.slow_engine import arrive, slow_gateway
 
 pytestmark = pytest.mark.p1
 
@@ -65,23 +75,23 @@ WAYS = pytest.mark.parametrize("close", [close_by_api, close_by_joiner], ids=["a
 async def test_time_opens_no_closed_room(
     make_engine: Callable[[FakeClock], Engine | None],
     idle: float,
-    close: Callable[[House], Any],
+    close: Callable[[RunningGateway], Any],
     *,
     auto_create: bool,
     inside: bool,
 ) -> None:
     """Who may not read a room never may, and who may is never locked out, however long it lasts."""
-    async with house_of(make_engine, given(idle, auto_create=auto_create)) as house:
-        await close(house)
-        insider = await member(house)
+    async with gateway_of(make_engine, given(idle, auto_create=auto_create)) as running:
+        await close(running)
+        insider = await member(running)
         await asked(insider, "message", roomId="board", content=SECRET)
         position = insider.last("room_joined")["position"]
         if not inside:
             insider.leave()
         for _ in range(4):
-            await leap(house, 0.4 * max(idle, HISTORY))
-            await try_to_read(house, position)
-            other = await member(house, name="ted")
+            await leap(running, 0.4 * max(idle, HISTORY))
+            await try_to_read(running, position)
+            other = await member(running, name="ted")
             await asked(other, "leave", roomId="board")
             other.leave()
         if inside:
@@ -90,14 +100,14 @@ async def test_time_opens_no_closed_room(
             assert kinds(insider)[-1] == "history"
 
 
-async def leap(house: House, seconds: float) -> None:
+async def leap(running: RunningGateway, seconds: float) -> None:
     """Let time pass as it does: with sweeps, and with pongs of those who are there."""
     for _ in range(8):
-        house.clock.advance(seconds / 8)
+        running.clock.advance(seconds / 8)
         await settle()
-        for session in house.gateway.node.registry:
-            session.last_seen = house.clock.monotonic()
-        await swept(house.gateway.node.engine)
+        for session in running.gateway.node.registry:
+            session.last_seen = running.clock.monotonic()
+        await swept(running.gateway.node.engine)
         await settle()
 
 
@@ -105,18 +115,18 @@ async def test_a_joiners_room_ends_with_what_was_said_in_it(
     make_engine: Callable[[FakeClock], Engine | None],
 ) -> None:
     """A room that nobody chose a rule for ends when it is empty and forgotten, and begins anew."""
-    async with house_of(make_engine, given(100.0)) as house:
-        ann = await person(house, "ann", "user")
+    async with gateway_of(make_engine, given(100.0)) as running:
+        ann = await person(running, "ann", "user")
         await asked(ann, "join", roomId="fresh")
         await asked(ann, "message", roomId="fresh", content="hello")
         epoch = ann.last("room_joined")["position"]["epoch"]
         ann.leave()
         for _ in range(4):
-            await leap(house, 0.2 * HISTORY)
-            assert await house.gateway.rooms.get("fresh") is not None
-        await leap(house, 0.2 * HISTORY + 250)
-        assert await house.gateway.rooms.get("fresh") is None
-        bob = await person(house, "bob", "user")
+            await leap(running, 0.2 * HISTORY)
+            assert await running.gateway.rooms.get("fresh") is not None
+        await leap(running, 0.2 * HISTORY + 250)
+        assert await running.gateway.rooms.get("fresh") is None
+        bob = await person(running, "bob", "user")
         await asked(bob, "join", roomId="fresh")
         assert bob.last("room_joined")["position"]["epoch"] != epoch
 
@@ -124,11 +134,11 @@ async def test_a_joiners_room_ends_with_what_was_said_in_it(
 # -- a record that went without its messages, as stores of older versions have them
 
 
-async def lose_record(house: House, channel: Channel = BOARD) -> None:
+async def lose_record(running: RunningGateway, channel: Channel = BOARD) -> None:
     """Take a record away as an expiry of an older version, or an eviction, does."""
-    rooms: Any = house.gateway.node.engine.rooms
-    if isinstance(house.gateway.node.engine, SqliteEngine):
-        store = house.gateway.node.engine.store
+    rooms: Any = running.gateway.node.engine.rooms
+    if isinstance(running.gateway.node.engine, SqliteEngine):
+        store = running.gateway.node.engine.store
         await store.execute("DELETE FROM rooms WHERE channel = ?", (channel,))
         rooms._cache.pop(channel, None)
     else:
@@ -140,42 +150,42 @@ async def test_messages_without_a_record_are_read_by_nobody(
     make_engine: Callable[[FakeClock], Engine | None], *, auto_create: bool
 ) -> None:
     """Where messages are kept and no record is, joining is refused, until an operator acts."""
-    async with house_of(make_engine, given(auto_create=auto_create)) as house:
-        await close_by_api(house)
-        insider = await member(house)
+    async with gateway_of(make_engine, given(auto_create=auto_create)) as running:
+        await close_by_api(running)
+        insider = await member(running)
         await asked(insider, "message", roomId="board", content=SECRET)
         position = insider.last("room_joined")["position"]
-        await lose_record(house)
-        await try_to_read(house, position)
-        assert house.audited(Event.AUTHZ_DENY)[0].fields["reason"] == (
+        await lose_record(running)
+        await try_to_read(running, position)
+        assert running.audited(Event.AUTHZ_DENY)[0].fields["reason"] == (
             "messages are kept there without a record"
         )
         with pytest.raises(CommandError) as refused:
-            await house.gateway.publish("rooms:board", "x")
+            await running.gateway.publish("rooms:board", "x")
         assert refused.value.kind is ErrorKind.UNKNOWN_ROOM
-        assert await house.gateway.operations.orphans() == (BOARD,)
+        assert await running.gateway.operations.orphans() == (BOARD,)
         # One who sat in it reads no more, and cannot say more.
         forget(insider)
         await asked(insider, "history", roomId="board")
         await asked(insider, "message", roomId="board", content=SECRET)
         assert set(kinds(insider)) == {"error"}
-        await house.gateway.rooms.set("board", CLOSED)
-        assert await house.gateway.operations.orphans() == ()
-        await try_to_read(house, position)
-        await member(house, name="ted")
+        await running.gateway.rooms.set("board", CLOSED)
+        assert await running.gateway.operations.orphans() == ()
+        await try_to_read(running, position)
+        await member(running, name="ted")
 
 
 async def test_an_orphan_can_be_removed(
     make_engine: Callable[[FakeClock], Engine | None],
 ) -> None:
     """Removing a room deletes messages that have no record, and the name is free again."""
-    async with house_of(make_engine, given()) as house:
-        await close_by_api(house)
-        await house.gateway.publish("rooms:board", SECRET)
-        await lose_record(house)
-        assert await house.gateway.rooms.remove("board")
-        assert not await house.gateway.rooms.remove("board")
-        ann = await person(house, "ann", "user")
+    async with gateway_of(make_engine, given()) as running:
+        await close_by_api(running)
+        await running.gateway.publish("rooms:board", SECRET)
+        await lose_record(running)
+        assert await running.gateway.rooms.remove("board")
+        assert not await running.gateway.rooms.remove("board")
+        ann = await person(running, "ann", "user")
         await asked(ann, "join", roomId="board")
         assert ann.last("room_joined")["position"]["offset"] == 0
 
@@ -188,33 +198,33 @@ async def test_publishing_to_a_room_without_a_record(
     make_engine: Callable[[FakeClock], Engine | None], *, auto_create: bool
 ) -> None:
     """Where joining makes rooms, so does publishing; elsewhere the room is unknown."""
-    async with house_of(make_engine, given(auto_create=auto_create)) as house:
+    async with gateway_of(make_engine, given(auto_create=auto_create)) as running:
         if not auto_create:
             with pytest.raises(CommandError) as refused:
-                await house.gateway.publish("rooms:news", "x")
+                await running.gateway.publish("rooms:news", "x")
             assert refused.value.kind is ErrorKind.UNKNOWN_ROOM
             assert refused.value.detail == "no such room; auto_create is off"
-            assert await house.gateway.node.engine.streams.channels() == ()
+            assert await running.gateway.node.engine.streams.channels() == ()
             return
-        await house.gateway.publish("rooms:news", "x")
-        record = await house.gateway.operations.room(Channel.parse("rooms:news"))
+        await running.gateway.publish("rooms:news", "x")
+        record = await running.gateway.operations.room(Channel.parse("rooms:news"))
         assert record is not None
         assert (record.origin, record.room.permissions) == (
             RoomOrigin.PUBLISHER,
             RoomPermissions(),
         )
-        ann = await person(house, "ann", "user")
+        ann = await person(running, "ann", "user")
         await asked(ann, "history", roomId="news")
         assert [each["content"] for each in ann.last("history")["messages"]] == ["x"]
 
 
 async def test_a_refusal_says_that_auto_create_is_off() -> None:
     """The log tells an operator why nobody can join: the client is told what it is always told."""
-    async with running(given(auto_create=False)) as house:
-        ann = await house.client("ann")
+    async with run_gateway(given(auto_create=False)) as running:
+        ann = await running.client("ann")
         await ask(ann, "join", roomId="lobby")
         assert errors(ann) == ["Insufficient permissions"]
-        [entry] = house.audited(Event.AUTHZ_DENY)
+        [entry] = running.audited(Event.AUTHZ_DENY)
         assert entry.fields["reason"] == "no such room; auto_create is off"
 
 
@@ -254,9 +264,9 @@ async def test_a_reader_and_a_change(
     change: Callable[[Any], Any], moment: int, *, told: bool
 ) -> None:
     """Whenever a room changes while it is read, also when the bus loses it: nothing of it is handed out."""
-    async with slow_house(settings(rooms={"limits": FREE})) as (house, engine):
+    async with slow_gateway(settings(rooms={"limits": FREE})) as (running, engine):
         await engine.inner.rooms.save(BOARD, Room(id="board"), RoomOrigin.BACKEND)
-        readers = [await arrive(house, engine, name) for name in ("eve", "eva")]
+        readers = [await arrive(running, engine, name) for name in ("eve", "eva")]
         readers[0].send({"type": "join", "data": {"roomId": "board"}})
         readers[1].send({"type": "history", "data": {"roomId": "board"}})
         await engine.run(moment)
@@ -278,19 +288,19 @@ async def test_several_channels_at_once() -> None:
         "alerts": replace(ENDPOINTS["alerts"], limits=FREE, namespace="alerts"),
     }
     namespaces = {**NAMESPACES, "alerts": replace(NAMESPACES["alerts"], authorize=AccessRule.ROLES)}
-    async with running(Settings(endpoints=endpoints, namespaces=namespaces)) as house:
-        operations = house.gateway.operations
+    async with run_gateway(Settings(endpoints=endpoints, namespaces=namespaces)) as running:
+        operations = running.gateway.operations
         board, other = Channel.parse("alerts:board"), Channel.parse("alerts:other")
         await operations.set_room(board, CLOSED)
         await operations.set_room(other, Room(id="other"))
         for channel in (board, other):
-            await house.gateway.publish(
+            await running.gateway.publish(
                 str(channel), {"callId": channel.name, "severity": "low", "data": {"x": SECRET}},
                 type="k",
             )  # fmt: skip
-        token = house.token("eve")
-        eve = await connect(house.gateway, "/alerts", authorization=f"Bearer {token}")
-        await lose_record(house, other)
+        token = running.token("eve")
+        eve = await connect(running.gateway, "/alerts", authorization=f"Bearer {token}")
+        await lose_record(running, other)
         eve.send({"type": "subscribe", "callIds": ["board", "other", "fresh"]})
         await settle()
         eve.send({"type": "get_history", "callId": "board"})

@@ -8,7 +8,7 @@ import pytest
 
 from portward.model.disconnects import Disconnect
 from portward.testing import MemoryClient, connect
-from tests.house import House, running, session_of, settings
+from tests.running_gateway import RunningGateway, run_gateway, session_of, settings
 
 INVITING = [each for each in Disconnect if each.reconnect and each is not Disconnect.GOING_AWAY]
 FORBIDDING = [each for each in Disconnect if not each.reconnect]
@@ -16,17 +16,17 @@ PATHS = ("/rooms", "/alerts", "/realtime")
 
 
 @pytest.fixture
-async def house() -> AsyncIterator[House]:
+async def running() -> AsyncIterator[RunningGateway]:
     """A gateway."""
-    async with running(settings()) as house:
-        yield house
+    async with run_gateway(settings()) as running:
+        yield running
 
 
-async def visitor(house: House, path: str) -> MemoryClient:
+async def visitor(running: RunningGateway, path: str) -> MemoryClient:
     """A client of an endpoint."""
-    token = house.gateway.token("ann", roles=["user"])
+    token = running.gateway.token("ann", roles=["user"])
     given = {"authorization": f"Bearer {token}"} if path == "/alerts" else {}
-    client = await connect(house.gateway, path, **given)
+    client = await connect(running.gateway, path, **given)
     await client.settle()
     return client
 
@@ -40,10 +40,10 @@ def waits(message: dict[str, Any]) -> list[int]:
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("ending", INVITING)
 async def test_a_close_that_invites_names_a_time(
-    house: House, path: str, ending: Disconnect
+    running: RunningGateway, path: str, ending: Disconnect
 ) -> None:
     """The last message before the close has `retryMs`, and as `closing` the name of the ending."""
-    client = await visitor(house, path)
+    client = await visitor(running, path)
     session_of(client).end(ending, "test")
     last = client.received[-1]
     assert client.closed is not None
@@ -55,22 +55,24 @@ async def test_a_close_that_invites_names_a_time(
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("ending", FORBIDDING)
-async def test_a_close_that_forbids_names_none(house: House, path: str, ending: Disconnect) -> None:
+async def test_a_close_that_forbids_names_none(
+    running: RunningGateway, path: str, ending: Disconnect
+) -> None:
     """Nothing names a time to a client that is not to come back."""
-    client = await visitor(house, path)
+    client = await visitor(running, path)
     session_of(client).end(ending, "test")
     assert client.closed is not None
     assert [wait for each in client.received for wait in waits(each)] == []
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_a_drain_names_one_time(house: House, path: str) -> None:
+async def test_a_drain_names_one_time(running: RunningGateway, path: str) -> None:
     """A client of a gateway that stops is told once, and the close that follows names no other time."""
-    client = await visitor(house, path)
-    house.gateway.node.background.run(house.gateway.drain(5.0))
+    client = await visitor(running, path)
+    running.gateway.node.background.run(running.gateway.drain(5.0))
     await client.settle()
     for _ in range(6):
-        await house.advance(1)
+        await running.advance(1)
     assert client.closed is not None
     told = [wait for each in client.received for wait in waits(each)]
     assert len(told) == 1

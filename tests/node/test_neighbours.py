@@ -11,8 +11,8 @@ from portward.model.handshake_errors import HandshakeRejected, HandshakeRejectio
 from portward.settings import Settings
 from portward.settings.endpoint import CredentialSource
 from portward.testing import MemoryClient, connect
-from tests.house import CREDENTIALS, House, ask, settings, settle
-from tests.node.people import ORIGIN, People, peopled, with_cookies
+from tests.node.fake_provider import ORIGIN, FakeProvider, with_cookies, with_provider
+from tests.running_gateway import CREDENTIALS, RunningGateway, ask, settings, settle
 
 pytestmark = pytest.mark.p0
 
@@ -31,17 +31,19 @@ def office() -> Settings:
 
 
 @asynccontextmanager
-async def opened(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[House, People]]:
+async def opened(
+    monkeypatch: pytest.MonkeyPatch,
+) -> AsyncIterator[tuple[RunningGateway, FakeProvider]]:
     """The gateway, and the people the identity provider knows."""
-    async with peopled(monkeypatch, office()) as (house, people):
+    async with with_provider(monkeypatch, office()) as (running, people):
         people.names |= {f"user{number}" for number in range(60)}
-        yield house, people
+        yield running, people
 
 
-async def outcome(house: House, path: str, **headers: str) -> str:
+async def outcome(running: RunningGateway, path: str, **headers: str) -> str:
     """What a handshake comes to; whoever is let in leaves again."""
     try:
-        client = await connect(house.gateway, path, **headers)
+        client = await connect(running.gateway, path, **headers)
     except HandshakeRejected as refused:
         return str(refused.refusal.status)
     await settle()
@@ -50,9 +52,9 @@ async def outcome(house: House, path: str, **headers: str) -> str:
     return "101"
 
 
-async def by_message(house: House, token: str) -> str:
+async def by_message(running: RunningGateway, token: str) -> str:
     """What a first message comes to."""
-    client = await house.client()
+    client = await running.client()
     await ask(client, "auth", token=token)
     answer = "auth_success" if client.all("auth_success") else client.last("error")["code"]
     client.leave()
@@ -63,21 +65,21 @@ async def by_message(house: House, token: str) -> str:
 class Office:
     """The ten clients whose credentials are bad, one way or another."""
 
-    def __init__(self, house: House) -> None:
-        self._house = house
+    def __init__(self, running: RunningGateway) -> None:
+        self._house = running
         self._bad: list[tuple[str, str]] = []
         self.outcomes: dict[str, Counter[str]] = {}
 
     async def begin(self) -> None:
         """Make the credentials: expired, revoked, of somebody without the role, logged out."""
-        house = self._house
-        self._bad = [("expired", house.token(f"e{number}", ttl=1)) for number in range(3)]
-        self._bad += [("revoked", house.token(f"r{number}")) for number in range(3)]
-        self._bad += [("roleless", house.token(f"n{number}")) for number in range(2)]
+        running = self._house
+        self._bad = [("expired", running.token(f"e{number}", ttl=1)) for number in range(3)]
+        self._bad += [("revoked", running.token(f"r{number}")) for number in range(3)]
+        self._bad += [("roleless", running.token(f"n{number}")) for number in range(2)]
         self._bad += [("logged out", f"gone{number}") for number in range(2)]
-        await house.advance(40)
+        await running.advance(40)
         for number in range(3):
-            await house.gateway.revoke(user=f"r{number}")
+            await running.gateway.revoke(user=f"r{number}")
 
     async def retry(self) -> None:
         """All of them try again, in the handshake and by message."""
@@ -94,30 +96,30 @@ class Office:
                 counted[await by_message(self._house, credential)] += 1
 
 
-async def colleague(house: House, number: int) -> bool:
+async def colleague(running: RunningGateway, number: int) -> bool:
     """One who has a good credential and was never here before: whether the first attempt succeeds."""
     way, user = COLLEAGUES[number % len(COLLEAGUES)], f"user{number}"
-    token = house.token(user)
+    token = running.token(user)
     match way:
         case "message":
-            return await by_message(house, token) == "auth_success"
+            return await by_message(running, token) == "auth_success"
         case "cookie":
             given = {"cookie": f"session={user}", "origin": ORIGIN}
-            return await outcome(house, "/live", **given) == "101"
+            return await outcome(running, "/live", **given) == "101"
         case "ticket":
-            path = f"/rooms?ticket={await house.gateway.ticket(token)}"
-            return await outcome(house, path) == "101"
+            path = f"/rooms?ticket={await running.gateway.ticket(token)}"
+            return await outcome(running, path) == "101"
         case "query":
-            return await outcome(house, f"/rooms?token={token}") == "101"
+            return await outcome(running, f"/rooms?token={token}") == "101"
     path = "/alerts" if way == "alerts" else "/rooms"
-    return await outcome(house, path, authorization=f"Bearer {token}") == "101"
+    return await outcome(running, path, authorization=f"Bearer {token}") == "101"
 
 
 @pytest.mark.parametrize("guessing", ["header", "query", "ticket", "message"])
 async def test_an_office(monkeypatch: pytest.MonkeyPatch, guessing: str) -> None:
     """Every colleague comes in at the first attempt, whatever the others at the address do."""
-    async with opened(monkeypatch) as (house, people):
-        bad, guesses, came = Office(house), Counter[str](), []
+    async with opened(monkeypatch) as (running, people):
+        bad, guesses, came = Office(running), Counter[str](), []
         await bad.begin()
         held: MemoryClient | None = None
         for second in range(SECONDS):
@@ -125,19 +127,19 @@ async def test_an_office(monkeypatch: pytest.MonkeyPatch, guessing: str) -> None
                 guess = f"guess{second}.{number}"
                 if guessing == "message":
                     if held is None or not held.open:
-                        held = await house.client()
+                        held = await running.client()
                     before = len(held.received)
                     await ask(held, "auth", token=guess)
                     guesses[held.received[before]["data"]["code"]] += 1
                 elif guessing == "header":
-                    guesses[await outcome(house, "/rooms", authorization=f"Bearer {guess}")] += 1
+                    guesses[await outcome(running, "/rooms", authorization=f"Bearer {guess}")] += 1
                 else:
                     name = "token" if guessing == "query" else guessing
-                    guesses[await outcome(house, f"/rooms?{name}={guess}")] += 1
-                house.clock.advance(1 / GUESSES)
+                    guesses[await outcome(running, f"/rooms?{name}={guess}")] += 1
+                running.clock.advance(1 / GUESSES)
             if second % 2 == 0:
                 await bad.retry()
-            came.append(await colleague(house, second))
+            came.append(await colleague(running, second))
         assert came == [True] * 60
         refused, limited = (
             ("authentication_failed", "auth_rate_limited")
@@ -157,13 +159,13 @@ async def test_an_office(monkeypatch: pytest.MonkeyPatch, guessing: str) -> None
 
 async def test_an_office_without_a_guesser(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bad clients alone are told each time what is wrong, never that they are too many."""
-    async with opened(monkeypatch) as (house, _):
-        bad = Office(house)
+    async with opened(monkeypatch) as (running, _):
+        bad = Office(running)
         await bad.begin()
         for second in range(SECONDS // 2):
-            await house.advance(2)
+            await running.advance(2)
             await bad.retry()
-            assert await colleague(house, 2 * second)
+            assert await colleague(running, 2 * second)
         assert bad.outcomes == {
             "expired": Counter({"401": 90, "authentication_failed": 90}),
             "revoked": Counter({"401": 90}),
@@ -174,14 +176,14 @@ async def test_an_office_without_a_guesser(monkeypatch: pytest.MonkeyPatch) -> N
 
 async def test_guesses_are_bounded_by_the_wider_prefix_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of 5,000 guesses from one /64 at most 110 are answered as such; a /48 has sixteen times as many."""
-    async with opened(monkeypatch) as (house, _):
+    async with opened(monkeypatch) as (running, _):
         statuses = Counter[HandshakeRejection]()
         for number in range(5000):
-            house.clock.advance(60 / 5000)
+            running.clock.advance(60 / 5000)
             peer = f"2001:db8:0:1::{number:x}"
-            statuses[await house.refusal(peer=peer, authorization=f"Bearer g{number}")] += 1
+            statuses[await running.refusal(peer=peer, authorization=f"Bearer g{number}")] += 1
         assert set(statuses) == {HandshakeRejection.UNAUTHENTICATED, HandshakeRejection.RATE}
         assert 100 <= statuses[HandshakeRejection.UNAUTHENTICATED] <= 110
-        token = house.token("ann")
+        token = running.token("ann")
         peer = "2001:db8:0:1::ffff"
-        assert (await connect(house.gateway, peer=peer, authorization=f"Bearer {token}")).open
+        assert (await connect(running.gateway, peer=peer, authorization=f"Bearer {token}")).open

@@ -26,8 +26,8 @@ from portward.model.room import Room, RoomOrigin
 from portward.settings.limits import Limits, RateLimit
 from portward.testing import MemoryClient
 from tests.examples import examples
-from tests.house import House, kinds, session_of, settings
-from tests.slow_engine import SlowEngine, arrive, slow_house
+from tests.running_gateway import RunningGateway, kinds, session_of, settings
+from tests.slow_engine import SlowEngine, arrive, slow_gateway
 
 pytestmark = pytest.mark.p1
 
@@ -105,14 +105,14 @@ class Comings(RuleBasedStateMachine):
         self.do(self._begin())
 
     async def _begin(self) -> None:
-        self.context = slow_house(settings(rooms={"limits": FREE}))
-        self.house: House
+        self.context = slow_gateway(settings(rooms={"limits": FREE}))
+        self.running: RunningGateway
         self.engine: SlowEngine
-        self.house, self.engine = await self.context.__aenter__()
+        self.running, self.engine = await self.context.__aenter__()
         for room in ROOMS:
             record = Room(id=room)
             await self.engine.inner.rooms.save(channel(room), record, RoomOrigin.BACKEND)
-        self.permanent = await arrive(self.house, self.engine, "zoe", *ROOMS)
+        self.permanent = await arrive(self.running, self.engine, "zoe", *ROOMS)
         self.heard[self.permanent] = Heard()
         self.heard[self.permanent].at = dict.fromkeys(ROOMS, 0)
 
@@ -121,7 +121,7 @@ class Comings(RuleBasedStateMachine):
         """Somebody connects and is authenticated."""
         if len(self.heard) > 8:
             return multiple()
-        client = self.do(arrive(self.house, self.engine, user))
+        client = self.do(arrive(self.running, self.engine, user))
         self.heard[client] = Heard()
         return client
 
@@ -162,7 +162,7 @@ class Comings(RuleBasedStateMachine):
     @rule(room=st.sampled_from(ROOMS))
     def publish(self, room: str) -> None:
         """Another node publishes."""
-        namespace = self.house.gateway.node.namespaces["rooms"]
+        namespace = self.running.gateway.node.namespaces["rooms"]
         draft = Draft(id="x", time=0, data="y")
         self.do(self.engine.inner.streams.publish(channel(room), draft, namespace, None))
 
@@ -207,15 +207,15 @@ class Comings(RuleBasedStateMachine):
     async def _settle(self) -> None:
         await self.engine.run()
         self.read()
-        sessions = list(self.house.gateway.node.registry)
+        sessions = list(self.running.gateway.node.registry)
         for room in ROOMS:
             members = await self.engine.inner.presence.members(channel(room))
             inside = [each.id for each in sessions if channel(room) in each.subscriptions]
             assert sorted(member.client for member in members) == sorted(inside)
-            assert self.house.gateway.channels().get(channel(room), 0) == len(inside)
+            assert self.running.gateway.channels().get(channel(room), 0) == len(inside)
             assert self.heard[self.permanent].at[room] == self._offset(room)
         heard = {channel(room) for room in ROOMS} & self.engine.inner.streams._subscribed
-        assert heard == set(self.house.gateway.channels())
+        assert heard == set(self.running.gateway.channels())
 
     def _offset(self, room: str) -> int:
         stream = self.engine.inner.streams._streams.get(channel(room))
@@ -230,10 +230,10 @@ class Comings(RuleBasedStateMachine):
     @invariant()
     def counters_hold(self) -> None:
         """The doorman counts who is connected, and the hub counts nobody twice or less than none."""
-        leaving = [each for each in self.house.gateway.node.registry if each.closing is not None]
+        leaving = [each for each in self.running.gateway.node.registry if each.closing is not None]
         open_now = sum(client.open for client in self.heard) + len(leaving)
-        assert self.house.inside() == (open_now, 0, open_now)
-        channels = self.house.gateway.node.hub
+        assert self.running.inside() == (open_now, 0, open_now)
+        channels = self.running.gateway.node.hub
         for room in ROOMS:
             listeners = channels.listeners(channel(room))
             assert channels.size(channel(room)) == len(listeners) == len(set(listeners))
@@ -257,8 +257,8 @@ class Comings(RuleBasedStateMachine):
         await self.engine.run()
         assert self.engine.inner.presence._rooms == {}
         assert self.engine.inner.streams._subscribed == set()
-        assert self.house.gateway.channels() == {}
-        assert self.house.inside() == (0, 0, 0)
+        assert self.running.gateway.channels() == {}
+        assert self.running.inside() == (0, 0, 0)
 
 
 Comings.TestCase.settings = effort(

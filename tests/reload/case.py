@@ -10,7 +10,7 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 
-from tests.e2e.roads import PATIENCE, Speaker
+from tests.e2e.listeners import PATIENCE, EnvelopeClient
 from tests.reload.process import ORIGIN, GatewayProcess
 
 _addresses = count(2)
@@ -63,9 +63,9 @@ class ClientSide:
         """A connection of a page whose browser sends cookies along."""
         return await self.open(path, Origin=ORIGIN, Cookie=cookie)
 
-    async def speaker(self, token: str | None = None) -> Speaker:
+    async def speaker(self, token: str | None = None) -> EnvelopeClient:
         """A client of `/rooms`; with a token an authenticated one."""
-        speaker = Speaker(await self.open())
+        speaker = EnvelopeClient(await self.open())
         if token is not None:
             answer = await speaker.ask("auth", token=token)
             assert answer["type"] == "auth_success", answer

@@ -10,7 +10,7 @@ from typing import Any, Final
 import httpx
 
 from portward.security.signing import parts, verify_message
-from tests.e2e.roads import Speaker
+from tests.e2e.listeners import EnvelopeClient
 from tests.reload.case import ClientSide, Observe, ReloadCase
 from tests.reload.issuer import token
 from tests.reload.process import API_KEY, ORIGIN, SIGN_SECRET, WAIT, GatewayProcess
@@ -141,8 +141,8 @@ def _webhooks(gateway: GatewayProcess) -> None:
         gateway.web.put(path, {})
 
 
-async def _speaker(client: ClientSide, path: str, **claims: object) -> Speaker:
-    speaker = Speaker(await client.open(path))
+async def _speaker(client: ClientSide, path: str, **claims: object) -> EnvelopeClient:
+    speaker = EnvelopeClient(await client.open(path))
     answer = await speaker.ask("auth", token=token(A, **claims))
     assert answer["type"] == "auth_success", answer
     return speaker

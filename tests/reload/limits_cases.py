@@ -9,7 +9,7 @@ from typing import Any, Final
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
-from tests.e2e.roads import PATIENCE, Speaker
+from tests.e2e.listeners import PATIENCE, EnvelopeClient
 from tests.reload.case import ClientSide, ReloadCase
 from tests.reload.issuer import token
 from tests.reload.tokens_cases import ONE, A
@@ -93,7 +93,7 @@ async def _typing(client: ClientSide) -> int:
 async def _frames(client: ClientSide) -> int:
     """Heartbeats that are answered, until the connection is closed for their number."""
     socket = await _stranger(client).open()
-    speaker = Speaker(socket)
+    speaker = EnvelopeClient(socket)
     answered = 0
     try:
         for number in range(TRIES):

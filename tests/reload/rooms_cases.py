@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import httpx
 
-from tests.e2e.roads import Speaker
+from tests.e2e.listeners import EnvelopeClient
 from tests.reload.case import ClientSide, Observe, ReloadCase
 from tests.reload.issuer import token
 from tests.reload.process import API_KEY, WAIT
@@ -14,8 +14,8 @@ from tests.reload.tokens_cases import ONE, A
 _users = count()
 
 
-async def _user(client: ClientSide, *roles: str) -> Speaker:
-    speaker = Speaker(await client.open("/rooms"))
+async def _user(client: ClientSide, *roles: str) -> EnvelopeClient:
+    speaker = EnvelopeClient(await client.open("/rooms"))
     name = f"declared-{next(_users)}"
     answer = await speaker.ask("auth", token=token(A, sub=name, roles=list(roles)))
     assert answer["type"] == "auth_success", answer
@@ -62,7 +62,7 @@ async def _stays(client: ClientSide) -> object:
     if "insider" not in client.kept:
         client.kept["insider"] = await _user(client, "user")
         return (await client.kept["insider"].ask("join", roomId="staying"))["type"]
-    speaker: Speaker = client.kept["insider"]
+    speaker: EnvelopeClient = client.kept["insider"]
     return (await speaker.hear_until("room_left"))["data"]["reason"]
 
 

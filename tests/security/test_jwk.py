@@ -6,7 +6,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from portward.security.jwk import DroppedKey, keys_from_jwks, read_jwks
 from portward.security.jws import RSA, parse_compact
 from portward.security.keys import KeySet
-from tests.security.forge import SECRET, b64, ec_key, ed_key, forge_public, jwk, rsa_key
+from tests.security.make_tokens import SECRET, b64, ec_key, ed_key, jwk, make_public_token, rsa_key
 
 
 def document(*entries: object) -> bytes:
@@ -31,7 +31,7 @@ def test_jwk_set_gives_its_keys_in_order() -> None:
         ["ES384"],
         ["Ed25519", "EdDSA"],
     ]
-    KeySet(keys, remote=True).check(parse_compact(forge_public(rsa_key(), "RS512", kid="r")))
+    KeySet(keys, remote=True).check(parse_compact(make_public_token(rsa_key(), "RS512", kid="r")))
 
 
 def without(fields: dict[str, object], name: str) -> dict[str, object]:

@@ -14,7 +14,7 @@ from portward.security.jws import (
     sign,
     strict_object,
 )
-from tests.security.forge import CLAIMS, b64, forge
+from tests.security.make_tokens import CLAIMS, b64, make_token
 
 HEADER = b64('{"alg":"HS256"}')
 SOUND = f"{HEADER}.{b64('{}')}.{b64(b'x' * 32)}"
@@ -324,7 +324,7 @@ def test_signing_makes_a_compact_token(algorithm: str) -> None:
     if algorithm == "HS256":
         compact = json.dumps(CLAIMS, separators=(",", ":"))
         header = '{"alg":"HS256","typ":"JWT"}'
-        assert sign(CLAIMS, "secret") == forge(compact, header, secret="secret")
+        assert sign(CLAIMS, "secret") == make_token(compact, header, secret="secret")
 
 
 @pytest.mark.parametrize(

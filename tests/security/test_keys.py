@@ -27,16 +27,16 @@ from portward.security.keys import (
     public_key,
     secret_key,
 )
-from tests.security.forge import (
+from tests.security.make_tokens import (
     SECRET,
     PrivateKey,
     b64,
     ec_key,
     ed_key,
-    forge,
-    forge_public,
     jwk,
     mac,
+    make_public_token,
+    make_token,
     pem,
     published,
     rsa_key,
@@ -76,16 +76,16 @@ def test_secret_verifies_its_three_algorithms(name: str) -> None:
 def test_every_secret_of_a_rotation_verifies() -> None:
     """During a rotation tokens of both secrets are good; a key id changes nothing."""
     keys = KeySet([secret_key("n" * 32), secret_key(SECRET.encode())])
-    keys.check(parse_compact(forge()))
-    keys.check(parse_compact(forge(header={"alg": "HS256", "kid": "whatever"})))
-    assert reason_of(keys, forge(secret="other")) is TokenReason.SIGNATURE
+    keys.check(parse_compact(make_token()))
+    keys.check(parse_compact(make_token(header={"alg": "HS256", "kid": "whatever"})))
+    assert reason_of(keys, make_token(secret="other")) is TokenReason.SIGNATURE
 
 
 @pytest.mark.p0
 @pytest.mark.parametrize("change", range(5))
 def test_changed_token_is_refused(change: int) -> None:
     """A bit of signature, header or payload, a cut signature, or none, and it is not the same."""
-    header, payload, signature = forge().split(".")
+    header, payload, signature = make_token().split(".")
     raw = base64.urlsafe_b64decode(signature + "=")
     changed = [
         f"{header}.{payload}.{b64(bytes([raw[0] ^ 1]) + raw[1:])}",
@@ -101,9 +101,9 @@ def test_changed_token_is_refused(change: int) -> None:
 def test_public_key_verifies_the_algorithms_of_its_kind(key: PrivateKey, algorithm: str) -> None:
     """RSA with both paddings, each curve with its hash, Ed25519."""
     keys = KeySet([public_key(pem(key)), public_key(pem(key).decode(), kid="named")])
-    keys.check(parse_compact(forge_public(key, algorithm)))
-    keys.check(parse_compact(forge_public(key, algorithm, kid="named")))
-    keys.check(parse_compact(forge_public(key, algorithm, kid="another")))
+    keys.check(parse_compact(make_public_token(key, algorithm)))
+    keys.check(parse_compact(make_public_token(key, algorithm, kid="named")))
+    keys.check(parse_compact(make_public_token(key, algorithm, kid="another")))
 
 
 @pytest.mark.p0
@@ -111,7 +111,7 @@ def test_public_key_verifies_the_algorithms_of_its_kind(key: PrivateKey, algorit
 def test_changed_signature_of_a_public_key_is_refused(key: PrivateKey, algorithm: str) -> None:
     """One bit, one byte less, one byte more, all zeros, nothing."""
     keys = KeySet([public_key(pem(key))])
-    signed, _, signature = forge_public(key, algorithm).rpartition(".")
+    signed, _, signature = make_public_token(key, algorithm).rpartition(".")
     raw = base64.urlsafe_b64decode(signature + "==")
     for other in (bytes([raw[0] ^ 1]) + raw[1:], raw[:-1], raw + b"\0", bytes(len(raw)), b""):
         assert reason_of(keys, f"{signed}.{b64(other)}") is TokenReason.SIGNATURE
@@ -140,7 +140,7 @@ def test_public_key_is_never_a_secret(key: PrivateKey) -> None:
 @pytest.mark.parametrize(("key", "algorithm"), KINDS, ids=NAMES)
 def test_algorithm_of_another_kind_is_refused(key: PrivateKey, algorithm: str) -> None:
     """A key is used with the algorithms of its kind whatever the token says."""
-    token = forge_public(key, algorithm)
+    token = make_public_token(key, algorithm)
     for other, name in KINDS:
         if type(other) is not type(key) or (algorithm.startswith("ES") and name != algorithm):
             assert reason_of(KeySet([public_key(pem(other))]), token) is TokenReason.ALGORITHM
@@ -153,7 +153,7 @@ def test_both_names_of_ed25519(named: str | None, said: str) -> None:
     """EdDSA and Ed25519 (RFC 9864) are one algorithm, in tokens and in key sets."""
     entry = jwk(ed_key(), kid="k", **({} if named is None else {"alg": named}))
     keys = KeySet(keys_from_jwks(document(entry)), remote=True)
-    keys.check(parse_compact(forge_public(ed_key(), said, kid="k")))
+    keys.check(parse_compact(make_public_token(ed_key(), said, kid="k")))
 
 
 @pytest.mark.p0
@@ -161,7 +161,7 @@ def test_both_names_of_ed25519(named: str | None, said: str) -> None:
 def test_other_names_of_edwards_curves_are_refused(said: str) -> None:
     """Only the two registered names of Ed25519 are taken, as they are written there."""
     keys = KeySet([public_key(pem(ed_key()))])
-    token = forge_public(ed_key(), "EdDSA")
+    token = make_public_token(ed_key(), "EdDSA")
     top = b64(json.dumps({"alg": said, "typ": "JWT"}))
     with pytest.raises(TokenRefused) as caught:
         keys.check(parse_compact(f"{top}.{token.partition('.')[2]}"))
@@ -174,7 +174,7 @@ def test_other_names_of_edwards_curves_are_refused(said: str) -> None:
 @pytest.mark.parametrize(("signed_with", "said"), [("RS256", "PS256"), ("PS256", "RS256")])
 def test_padding_must_be_the_one_that_is_named(signed_with: str, said: str) -> None:
     """One RSA padding is not taken for the other."""
-    _, payload, signature = forge_public(rsa_key(), signed_with).split(".")
+    _, payload, signature = make_public_token(rsa_key(), signed_with).split(".")
     token = f"{b64(json.dumps({'alg': said}))}.{payload}.{signature}"
     assert reason_of(KeySet([public_key(pem(rsa_key()))]), token) is TokenReason.SIGNATURE
 
@@ -183,7 +183,7 @@ def test_padding_must_be_the_one_that_is_named(signed_with: str, said: str) -> N
 def test_embedded_key_is_not_used() -> None:
     """A token signed with the key it brings along is signed with a stranger's key."""
     stranger = ec.generate_private_key(ec.SECP256R1())
-    token = forge_public(stranger, "ES256", jwk=jwk(stranger), kid="k")
+    token = make_public_token(stranger, "ES256", jwk=jwk(stranger), kid="k")
     keys = KeySet([public_key(pem(ec_key()), kid="k")])
     assert reason_of(keys, token) is TokenReason.SIGNATURE
 
@@ -200,10 +200,10 @@ def test_key_id_chooses_the_key() -> None:
     """A named key is the only one tried for its name."""
     other = ec.generate_private_key(ec.SECP256R1())
     keys = KeySet([public_key(pem(ec_key()), kid="a"), public_key(pem(other), kid="b")])
-    keys.check(parse_compact(forge_public(other, "ES256", kid="b")))
-    keys.check(parse_compact(forge_public(other, "ES256")))
-    assert reason_of(keys, forge_public(other, "ES256", kid="a")) is TokenReason.SIGNATURE
-    assert reason_of(keys, forge_public(other, "ES256", kid="c")) is TokenReason.KEY
+    keys.check(parse_compact(make_public_token(other, "ES256", kid="b")))
+    keys.check(parse_compact(make_public_token(other, "ES256")))
+    assert reason_of(keys, make_public_token(other, "ES256", kid="a")) is TokenReason.SIGNATURE
+    assert reason_of(keys, make_public_token(other, "ES256", kid="c")) is TokenReason.KEY
     assert keys.find("a") is keys.keys[0]
     assert keys.find("") is keys.keys[0]
     assert keys.find("c") is None
@@ -213,14 +213,14 @@ def test_key_id_chooses_the_key() -> None:
 def test_one_id_may_stand_for_several_keys() -> None:
     """RFC 7517 allows it for keys of different kinds."""
     keys = KeySet([public_key(pem(ec_key()), kid="a"), public_key(pem(rsa_key()), kid="a")])
-    keys.check(parse_compact(forge_public(ec_key(), "ES256", kid="a")))
-    keys.check(parse_compact(forge_public(rsa_key(), "RS256", kid="a")))
+    keys.check(parse_compact(make_public_token(ec_key(), "ES256", kid="a")))
+    keys.check(parse_compact(make_public_token(rsa_key(), "RS256", kid="a")))
 
 
 def test_empty_set_accepts_nothing() -> None:
     """Without keys there are no tokens."""
-    assert reason_of(KeySet([]), forge()) is TokenReason.ALGORITHM
-    assert reason_of(KeySet([]), forge_public(ec_key(), "ES256")) is TokenReason.KEY
+    assert reason_of(KeySet([]), make_token()) is TokenReason.ALGORITHM
+    assert reason_of(KeySet([]), make_public_token(ec_key(), "ES256")) is TokenReason.KEY
 
 
 @pytest.mark.p0
@@ -229,11 +229,11 @@ def test_unknown_key_of_a_remote_set_is_said_apart() -> None:
     keys = KeySet([public_key(pem(ec_key()), kid="a")], remote=True)
     other = ec.generate_private_key(ec.SECP256R1())
     with pytest.raises(UnknownKey) as caught:
-        keys.check(parse_compact(forge_public(other, "ES256", kid="b")))
+        keys.check(parse_compact(make_public_token(other, "ES256", kid="b")))
     assert caught.value.kid == "b"
     assert caught.value.reason is TokenReason.KEY
     with pytest.raises(UnknownKey) as caught:
-        KeySet([], remote=True).check(parse_compact(forge_public(other, "ES256")))
+        KeySet([], remote=True).check(parse_compact(make_public_token(other, "ES256")))
     assert caught.value.kid == ""
 
 
@@ -242,9 +242,9 @@ def test_a_signature_by_no_key_of_a_remote_set_is_said_apart() -> None:
     """A key may have been changed under its id, or without any; keys at hand do not change."""
     other = ec.generate_private_key(ec.SECP256R1())
     tokens = [
-        (forge_public(other, "ES256", kid="a"), TokenReason.SIGNATURE),
-        (forge_public(other, "ES256"), TokenReason.SIGNATURE),
-        (forge_public(rsa_key(), "RS256", kid="a"), TokenReason.ALGORITHM),
+        (make_public_token(other, "ES256", kid="a"), TokenReason.SIGNATURE),
+        (make_public_token(other, "ES256"), TokenReason.SIGNATURE),
+        (make_public_token(rsa_key(), "RS256", kid="a"), TokenReason.ALGORITHM),
     ]
     for token, reason in tokens:
         for remote, kind in ((True, NoKeyFits), (False, TokenRefused)):
@@ -260,17 +260,17 @@ def test_keys_have_ids_of_printable_ascii(kid: str) -> None:
     keys = KeySet(
         keys_from_jwks(document(jwk(ed_key(), kid="x"), jwk(ec_key(), kid=kid))), remote=True
     )
-    keys.check(parse_compact(forge_public(ec_key(), "ES256", kid=kid)))
+    keys.check(parse_compact(make_public_token(ec_key(), "ES256", kid=kid)))
     assert keys.find(kid) is not None
 
 
 def test_unnamed_keys_do_not_hide_that_a_name_is_unknown() -> None:
     """A fetched set with an unnamed key still asks for the name it does not know."""
     keys = KeySet([public_key(pem(ec_key()))], remote=True)
-    keys.check(parse_compact(forge_public(ec_key(), "ES256", kid="b")))
+    keys.check(parse_compact(make_public_token(ec_key(), "ES256", kid="b")))
     other = ec.generate_private_key(ec.SECP256R1())
     with pytest.raises(UnknownKey):
-        keys.check(parse_compact(forge_public(other, "ES256", kid="b")))
+        keys.check(parse_compact(make_public_token(other, "ES256", kid="b")))
 
 
 def test_only_so_many_keys_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -278,7 +278,7 @@ def test_only_so_many_keys_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     keys = KeySet([secret_key(f"{index:032}") for index in range(100)])
     tried = []
     monkeypatch.setattr(SigningKey, "verifies", lambda key, _: tried.append(key))
-    assert reason_of(keys, forge()) is TokenReason.SIGNATURE
+    assert reason_of(keys, make_token()) is TokenReason.SIGNATURE
     assert len(tried) == 8
 
 

@@ -257,7 +257,7 @@ def test_production_without_a_list_refuses_every_present_origin() -> None:
 
 @pytest.mark.p0
 def test_star_covers_every_origin_but_no_cookie_and_no_null() -> None:
-    """The star of development opens no cross-site road for ambient credentials."""
+    """The star of development opens no cross-site request for ambient credentials."""
     policy = OriginPolicy(["*"], production=False)
     assert policy.anything
     assert policy.listed

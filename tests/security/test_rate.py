@@ -66,7 +66,7 @@ def test_count_of_zero_is_no_limit_and_keeps_no_state() -> None:
 
 
 def test_burst_of_zero_still_lets_one_through() -> None:
-    """A limit without a burst is a limit, not an open door."""
+    """A limit without a burst is a limit, not an absent one."""
     table = RateTable(Rate(1, 10.0, 0))
     assert table.take("a", 0.0) == 0.0
     assert table.take("a", 0.0) == pytest.approx(10.0)

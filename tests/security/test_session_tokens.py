@@ -4,7 +4,7 @@ from portward.security.jws import TokenReason, TokenRefused, parse_compact, stri
 from portward.security.session_tokens import SessionClaims, SessionTokens
 from portward.security.tokens import KeySet, secret_key, verify
 from portward.settings.tokens import Tokens, token_rules
-from tests.security.forge import NOW, SECRET, ec_key, forge, pem
+from tests.security.make_tokens import NOW, SECRET, ec_key, make_token, pem
 
 TOKENS = SessionTokens(SECRET)
 SESSION = {
@@ -48,14 +48,16 @@ def test_session_token_is_over_in_the_second_of_its_end() -> None:
 
 @pytest.mark.p0
 def test_neither_class_is_taken_for_the_other() -> None:
-    """Even under one secret an access token opens no session and a session token no door."""
+    """Even under one secret an access token opens no session and a session token passes no handshake."""
     session = TOKENS.issue("alice", "s1", NOW, token_id="n1")
     with pytest.raises(TokenRefused) as caught:
         verify(session, KeySet([secret_key(SECRET)]), token_rules(Tokens()), NOW)
     assert caught.value.reason is TokenReason.TYPE
-    assert reason_of(forge()) is TokenReason.TYPE
-    assert reason_of(forge(sessionId="s1", jti="n1", iat=NOW, type="access")) is TokenReason.TYPE
-    assert reason_of(forge(sessionId="s1", jti="n1", iat=NOW, type=["websocket"])) is (
+    assert reason_of(make_token()) is TokenReason.TYPE
+    assert (
+        reason_of(make_token(sessionId="s1", jti="n1", iat=NOW, type="access")) is TokenReason.TYPE
+    )
+    assert reason_of(make_token(sessionId="s1", jti="n1", iat=NOW, type=["websocket"])) is (
         TokenReason.TYPE
     )
 
@@ -72,7 +74,7 @@ def test_other_secret_is_refused() -> None:
 @pytest.mark.parametrize("algorithm", ["HS384", "HS512", "RS256", "none"])
 def test_session_tokens_have_one_algorithm(algorithm: str) -> None:
     """What they are made with is what they are read with."""
-    token = forge(SESSION, {"alg": algorithm, "typ": "JWT"})
+    token = make_token(SESSION, {"alg": algorithm, "typ": "JWT"})
     assert reason_of(token) is TokenReason.ALGORITHM
 
 
@@ -80,8 +82,8 @@ def test_session_tokens_have_one_algorithm(algorithm: str) -> None:
 @pytest.mark.parametrize("value", [None, "", True, ["x"], {}])
 def test_wrong_claims_are_refused(name: str, value: object) -> None:
     """Each claim has its type and is there."""
-    assert reason_of(forge({**SESSION, name: value})) is TokenReason.CLAIMS
-    assert reason_of(forge({key: SESSION[key] for key in SESSION if key != name})) is (
+    assert reason_of(make_token({**SESSION, name: value})) is TokenReason.CLAIMS
+    assert reason_of(make_token({key: SESSION[key] for key in SESSION if key != name})) is (
         TokenReason.CLAIMS
     )
 

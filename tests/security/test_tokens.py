@@ -20,17 +20,17 @@ from portward.security.tokens import (
     verify,
 )
 from portward.settings.tokens import Claims, TokenRules, Tokens, token_rules
-from tests.security.forge import (
+from tests.security.make_tokens import (
     CLAIMS,
     NOW,
     SECRET,
     b64,
     ec_key,
     ed_key,
-    forge,
-    forge_public,
     jwk,
     mac,
+    make_public_token,
+    make_token,
     pem,
     rsa_key,
 )
@@ -72,7 +72,7 @@ def outcome(token: str, rules: TokenRules = RULES, now: float = NOW) -> TokenRea
 
 def test_verified_token_gives_an_identity() -> None:
     """Every mapped claim arrives in its field."""
-    token = forge(
+    token = make_token(
         email="alice@example.com",
         roles=["user", "admin"],
         permissions="room.create",
@@ -103,7 +103,7 @@ def test_verified_token_gives_an_identity() -> None:
 
 def test_least_token_is_enough() -> None:
     """A subject and an end are all that is asked for."""
-    token = forge()
+    token = make_token()
     assert identity_of(token) == Identity(
         subject="alice", expires_at=NOW + 600, digest=fingerprint(token)
     )
@@ -121,7 +121,7 @@ def test_claim_names_can_be_mapped() -> None:
         sid="session",
         channels="rights",
     )
-    token = forge(
+    token = make_token(
         {
             "user_id": "bob",
             "sub": 5,
@@ -139,7 +139,7 @@ def test_claim_names_can_be_mapped() -> None:
     assert identity.subject == "bob"
     assert identity.roles == {"user"}
     assert (identity.workspace, identity.token_id, identity.session_id) == ("t", "1", "2")
-    assert refusal_of(forge(), rules_of(claims=names)).claim == "user_id"
+    assert refusal_of(make_token(), rules_of(claims=names)).claim == "user_id"
 
 
 REQUIRED: list[tuple[object, dict[str, Any], bool]] = [
@@ -170,9 +170,9 @@ def test_required_claims_equal_what_is_asked(
     """A required claim is of the same type and equal to one of the values; a list is not taken apart."""
     rules = rules_of(require={"use": values})
     if met:
-        assert identity_of(forge(**claims), rules).subject == "alice"
+        assert identity_of(make_token(**claims), rules).subject == "alice"
         return
-    refused = refusal_of(forge(**claims), rules)
+    refused = refusal_of(make_token(**claims), rules)
     assert (refused.reason, refused.claim) == (TokenReason.REQUIRED, "use")
 
 
@@ -181,17 +181,17 @@ def test_required_claims_are_all_required_and_may_be_paths() -> None:
     wanted = {"firebase.sign_in_provider": ("password",), "client_id": ("web",)}
     rules = rules_of(require=wanted)
     good: dict[str, Any] = {"firebase": {"sign_in_provider": "password"}, "client_id": "web"}
-    assert outcome(forge(**good), rules) is None
-    assert refusal_of(forge(**{**good, "client_id": "x"}), rules).claim == "client_id"
-    assert refusal_of(forge(client_id="web"), rules).claim == "firebase.sign_in_provider"
-    assert outcome(forge(client_id="web", firebase="x"), rules) is TokenReason.CLAIMS
+    assert outcome(make_token(**good), rules) is None
+    assert refusal_of(make_token(**{**good, "client_id": "x"}), rules).claim == "client_id"
+    assert refusal_of(make_token(client_id="web"), rules).claim == "firebase.sign_in_provider"
+    assert outcome(make_token(client_id="web", firebase="x"), rules) is TokenReason.CLAIMS
 
 
 def test_absent_claims_are_noted_where_they_are_watched() -> None:
     """A verified token says which of the watched claims it does not have; null is absent."""
     rules = rules_of(claims=Claims(roles="realm_access.roles", workspace="tenant"))
-    assert verify(forge(), KEYS, rules, NOW).absent == rules.watched
-    token = forge(realm_access={"roles": []}, tenant=None)
+    assert verify(make_token(), KEYS, rules, NOW).absent == rules.watched
+    token = make_token(realm_access={"roles": []}, tenant=None)
     assert verify(token, KEYS, rules, NOW).absent == (at("tenant"),)
 
 
@@ -307,7 +307,7 @@ def test_claims_table(name: str, value: object, reason: TokenReason | None) -> N
     claims = {**CLAIMS, name: value}
     if value is MISSING:
         del claims[name]
-    assert outcome(forge(claims)) is reason
+    assert outcome(make_token(claims)) is reason
 
 
 @pytest.mark.p0
@@ -321,7 +321,7 @@ def test_claims_table(name: str, value: object, reason: TokenReason | None) -> N
 )
 def test_numbers_beyond_all_bounds_are_wrong_claims(payload: str) -> None:
     """A number that reads as infinite lasts for ever nowhere."""
-    assert outcome(forge(payload)) is TokenReason.CLAIMS
+    assert outcome(make_token(payload)) is TokenReason.CLAIMS
 
 
 @pytest.mark.p0
@@ -344,13 +344,13 @@ def test_numbers_beyond_all_bounds_are_wrong_claims(payload: str) -> None:
 )
 def test_payload_that_is_not_strict_json_is_malformed(payload: str) -> None:
     """A sound signature does not make up for claims two readers could take differently."""
-    assert outcome(forge(payload)) is TokenReason.MALFORMED
+    assert outcome(make_token(payload)) is TokenReason.MALFORMED
 
 
 def test_nested_token_is_malformed() -> None:
     """A signed token whose payload is another token is not opened."""
-    inner = forge()
-    assert outcome(forge(inner, {"alg": "HS256", "cty": "JWT"})) is TokenReason.MALFORMED
+    inner = make_token()
+    assert outcome(make_token(inner, {"alg": "HS256", "cty": "JWT"})) is TokenReason.MALFORMED
 
 
 @pytest.mark.p0
@@ -358,7 +358,7 @@ def test_nested_token_is_malformed() -> None:
 def test_times_are_judged_to_the_second(leeway: float) -> None:
     """A token is over in the second of its end plus leeway, and begins a leeway early at most."""
     rules = rules_of(leeway=leeway)
-    token = forge(nbf=NOW, iat=NOW, exp=NOW + 100)
+    token = make_token(nbf=NOW, iat=NOW, exp=NOW + 100)
     end = NOW + 100 + leeway
     assert outcome(token, rules, NOW - leeway - 1) is TokenReason.NOT_YET
     assert outcome(token, rules, NOW - leeway - 0.001) is TokenReason.NOT_YET
@@ -380,7 +380,7 @@ def test_times_are_judged_to_the_second(leeway: float) -> None:
 )
 def test_lifetime_can_be_bounded(more: dict[str, int], reason: TokenReason | None) -> None:
     """With a maximum, a token that does not say when it began is too old."""
-    assert outcome(forge({**CLAIMS, **more}), rules_of(max_lifetime=3600.0)) is reason
+    assert outcome(make_token({**CLAIMS, **more}), rules_of(max_lifetime=3600.0)) is reason
 
 
 @pytest.mark.p0
@@ -400,7 +400,7 @@ def test_lifetime_can_be_bounded(more: dict[str, int], reason: TokenReason | Non
 def test_issuer_is_equal_or_wrong(issuer: object, reason: TokenReason | None) -> None:
     """No part, no list, no other case."""
     more = {} if issuer is MISSING else {"iss": issuer}
-    assert outcome(forge({**CLAIMS, **more}), rules_of(issuer="https://idp.example")) is reason
+    assert outcome(make_token({**CLAIMS, **more}), rules_of(issuer="https://idp.example")) is reason
 
 
 @pytest.mark.p0
@@ -424,17 +424,17 @@ def test_issuer_is_equal_or_wrong(issuer: object, reason: TokenReason | None) ->
 def test_audience_is_equal_or_wrong(audience: object, reason: TokenReason | None) -> None:
     """A string or a list with one exact member."""
     more = {} if audience is MISSING else {"aud": audience}
-    assert outcome(forge({**CLAIMS, **more}), rules_of(audience="portward")) is reason
+    assert outcome(make_token({**CLAIMS, **more}), rules_of(audience="portward")) is reason
 
 
 @pytest.mark.p0
 def test_headers_that_bring_a_key_are_reported() -> None:
     """Accepted or refused, the caller learns that the token tried."""
     header = {"alg": "HS256", "jku": "https://evil.example", "x5c": []}
-    assert verify(forge(header=header), KEYS, RULES, NOW).ignored == ("jku", "x5c")
-    assert refusal_of(forge(header=header, secret="other")).ignored == ("jku", "x5c")
-    assert refusal_of(forge(header=header, exp=1)).ignored == ("jku", "x5c")
-    assert verify(forge(), KEYS, RULES, NOW).ignored == ()
+    assert verify(make_token(header=header), KEYS, RULES, NOW).ignored == ("jku", "x5c")
+    assert refusal_of(make_token(header=header, secret="other")).ignored == ("jku", "x5c")
+    assert refusal_of(make_token(header=header, exp=1)).ignored == ("jku", "x5c")
+    assert verify(make_token(), KEYS, RULES, NOW).ignored == ()
 
 
 @pytest.mark.p0
@@ -446,8 +446,8 @@ def test_same_key_id_of_two_issuers_stays_two_keys() -> None:
     theirs = KeySet(
         keys_from_jwks(json.dumps({"keys": [jwk(ed_key(), kid="k")]}).encode()), issuer="theirs"
     )
-    token = forge_public(ed_key(), "EdDSA", {**CLAIMS, "iss": "ours"}, kid="k")
-    own = forge_public(ed_key(), "EdDSA", {**CLAIMS, "iss": "theirs"}, kid="k")
+    token = make_public_token(ed_key(), "EdDSA", {**CLAIMS, "iss": "ours"}, kid="k")
+    own = make_public_token(ed_key(), "EdDSA", {**CLAIMS, "iss": "theirs"}, kid="k")
     assert verify(own, theirs, rules_of(issuer="theirs"), NOW).identity.issuer == "theirs"
     for keys, rules, presented in [
         (ours, rules_of(issuer="ours"), token),
@@ -463,7 +463,7 @@ def test_unknown_key_is_passed_on_with_what_was_ignored() -> None:
     """The caller can fetch, and can still log."""
     keys = KeySet([public_key(pem(ec_key()), kid="a")], remote=True)
     with pytest.raises(UnknownKey) as caught:
-        verify(forge_public(ec_key(), "ES256", kid="b", jku="x"), keys, RULES, NOW)
+        verify(make_public_token(ec_key(), "ES256", kid="b", jku="x"), keys, RULES, NOW)
     assert caught.value.kid == "b"
     assert caught.value.ignored == ("jku",)
 
@@ -471,8 +471,8 @@ def test_unknown_key_is_passed_on_with_what_was_ignored() -> None:
 @pytest.mark.p0
 def test_signature_is_judged_before_the_claims() -> None:
     """Who cannot sign learns nothing of what the claims should have been."""
-    assert outcome(forge({"sub": 5}, secret="other")) is TokenReason.SIGNATURE
-    assert outcome(forge("not json", secret="other")) is TokenReason.SIGNATURE
+    assert outcome(make_token({"sub": 5}, secret="other")) is TokenReason.SIGNATURE
+    assert outcome(make_token("not json", secret="other")) is TokenReason.SIGNATURE
 
 
 @pytest.mark.p0
@@ -488,14 +488,14 @@ def test_no_claim_crashes_the_verification(name: str, value: Any) -> None:
     """Whatever a trusted issuer writes, the token is accepted or refused."""
     claims = {**CLAIMS, name: value}
     for rules in (RULES, rules_of(issuer="i", audience="a", max_lifetime=1e6)):
-        outcome(forge(json.dumps(claims)), rules)
+        outcome(make_token(json.dumps(claims)), rules)
 
 
 @pytest.mark.p0
 @given(st.integers(0, 200), st.characters(max_codepoint=255))
 def test_changing_any_character_changes_the_outcome(at: int, character: str) -> None:
     """There is one spelling of a token."""
-    token = forge()
+    token = make_token()
     at %= len(token)
     changed = token[:at] + character + token[at + 1 :]
     assert (outcome(changed) is None) is (changed == token)
@@ -520,15 +520,15 @@ def test_refusal_never_carries_the_token() -> None:
     canary = "canary-7e57"
     tokens = [
         canary,
-        forge(header={"alg": canary}),
-        forge(header={"alg": "HS256", "kid": f"{canary} "}),
-        forge(sub=canary, secret="other"),
-        forge(sub=f"{canary}\n"),
-        forge(iss=canary),
-        forge(aud=canary),
-        forge(sub=canary, exp=1),
+        make_token(header={"alg": canary}),
+        make_token(header={"alg": "HS256", "kid": f"{canary} "}),
+        make_token(sub=canary, secret="other"),
+        make_token(sub=f"{canary}\n"),
+        make_token(iss=canary),
+        make_token(aud=canary),
+        make_token(sub=canary, exp=1),
         f"{canary}.{canary}.x",
-        forge(channels=[{"channel": canary, "allow": []}]),
+        make_token(channels=[{"channel": canary, "allow": []}]),
     ]
     for token in tokens:
         refused = refusal_of(token, rules_of(issuer="i"))

@@ -76,15 +76,15 @@ def test_what_is_shown_is_what_is_in_force() -> None:
     for environment in Environment:
         tree = resolve(Settings(environment=environment))
         row = {r.key: r.value for r in rows(loaded(f'environment = "{environment}"'))}
-        door = tree.endpoints["rooms"]
+        endpoint = tree.endpoints["rooms"]
         assert row["server.drain_timeout"] == f"{tree.server.drain_timeout:g}s"
         assert row["log.format"] == tree.log.format
         assert row["log.hash_users"] == str(tree.log.hash_users).lower()
-        assert row["endpoints.rooms.expose_email"] == str(door.expose_email).lower()
+        assert row["endpoints.rooms.expose_email"] == str(endpoint.expose_email).lower()
         for name, endpoint in tree.endpoints.items():
             admitted = str(endpoint.allow_missing_origin).lower()
             assert row[f"endpoints.{name}.allow_missing_origin"] == admitted
-        assert row["endpoints.rooms.auto_create"] == str(door.auto_create).lower()
+        assert row["endpoints.rooms.auto_create"] == str(endpoint.auto_create).lower()
 
 
 def test_whether_an_origin_may_be_missing_follows_other_keys() -> None:

@@ -155,14 +155,14 @@ AUTH = "endpoints.realtime.auth"
 def test_an_older_relay_server_moves_in() -> None:
     """Every name it read has its place, and is told as the source."""
     found = loaded("[endpoints.realtime.limits.attempts]\nrate = '9/s'\nburst = 99", RELAY)
-    settings, door = found.settings, found.settings.endpoints["realtime"]
-    assert (door.enabled, door.auth, settings.server.port) == (True, AuthMode.TOKEN, 8081)
+    settings, endpoint = found.settings, found.settings.endpoints["realtime"]
+    assert (endpoint.enabled, endpoint.auth, settings.server.port) == (True, AuthMode.TOKEN, 8081)
     endpoints = resolve(settings).endpoints
     assert endpoints["realtime"].rates[LimitName.ATTEMPTS] == Rate(5, 30.0, 5)
     assert endpoints["rooms"].rates[LimitName.ATTEMPTS].count == 600
     assert endpoints["realtime"].connections_per_address == 2
     assert settings.upstream.api_key == Secret(SECRET)
-    assert settings.origins(door) == ("https://a.example", "https://b.example")
+    assert settings.origins(endpoint) == ("https://a.example", "https://b.example")
     limit = "endpoints.realtime.limits.attempts"
     both = "alias RATE_LIMIT_MAX_REQUESTS and RATE_LIMIT_WINDOW_MS"
     assert found.sources[f"{limit}.rate"] == found.sources[f"{limit}.burst"] == both
@@ -200,7 +200,9 @@ def test_an_older_relay_server_without_a_secret_let_everyone_in(
     """So does the endpoint that takes its place, and no other; where that comes from is told."""
     found = loaded(text, environ)
     open_doors = [
-        name for name, door in found.settings.endpoints.items() if door.auth is AuthMode.NONE
+        name
+        for name, endpoint in found.settings.endpoints.items()
+        if endpoint.auth is AuthMode.NONE
     ]
     assert open_doors == ["realtime"]
     assert found.sources[AUTH] == "alias ENABLE_WS_PROXY without JWT_SECRET"

@@ -78,7 +78,7 @@ def test_an_exception_shows_its_class_and_origin_alone(
 
 
 def test_a_trace_names_the_innermost_frames_first() -> None:
-    """The end of a long road is what matters."""
+    """Of a long trace the innermost frames are kept."""
 
     def inner(depth: int) -> None:
         if depth:

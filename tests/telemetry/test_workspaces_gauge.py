@@ -12,8 +12,8 @@ from portward.settings import Settings
 from portward.telemetry.metrics import Metrics
 from portward.telemetry.workspaces_gauge import LONGEST, NAMED, WorkspacesGauge
 from portward.testing.gateway import memory_gateway
-from tests.house import running, settings
-from tests.sockets import member, reach
+from tests.running_gateway import run_gateway, settings
+from tests.socketio_peer import member, reach
 
 
 class _Alone(NamedTuple):
@@ -137,15 +137,15 @@ def test_it_is_read_while_it_changes() -> None:
 
 async def test_connections_of_a_gateway() -> None:
     """Counted once they have proven who they are, on this endpoint alone; a refresh moves nobody."""
-    async with running(settings()) as house:
-        metrics = house.gateway.telemetry.metrics
-        await reach(house.gateway)
-        await house.client("bob", workspaceId="w1")
+    async with run_gateway(settings()) as running:
+        metrics = running.gateway.telemetry.metrics
+        await reach(running.gateway)
+        await running.client("bob", workspaceId="w1")
         assert shown(metrics) == {"other": 0}
-        ann = await member(house, "ann", workspace="w1")
-        eve = await member(house, "eve", workspace="w2")
+        ann = await member(running, "ann", workspace="w1")
+        eve = await member(running, "eve", workspace="w2")
         assert shown(metrics) == {"w1": 1, "w2": 1, "other": 0}
-        newer = house.token("ann", ttl=7200.0, workspaceId="w1")
+        newer = running.token("ann", ttl=7200.0, workspaceId="w1")
         assert (await ann.call("token_refresh", {"token": newer}))["ok"]
         assert shown(metrics)["w1"] == 1
         await ann.say("1")

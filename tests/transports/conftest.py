@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import pytest
 import uvloop
 
-from tests.transports.house import certificate
+from tests.transports.running_listener import certificate
 
 
 def pytest_asyncio_loop_factories(

@@ -17,7 +17,7 @@ from portward.transports.asgi import CLOSING, AsgiApp, head_of
 from portward.transports.asgi_link import Event
 from portward.transports.request_router import RequestRouter
 from portward.wire import message as wire
-from tests.transports.house import FakeGate, FakeSession, until
+from tests.transports.running_listener import FakeGate, FakeSession, until
 
 SCOPE: dict[str, Any] = {
     "type": "websocket",

@@ -9,7 +9,7 @@ from portward.model.limits import CLOSE_TIME, OUTBOX_AGE, OUTBOX_COUNT, UNAUTHEN
 from portward.testing.clock import FakeClock
 from portward.transports.asgi_link import AsgiLink, Event
 from portward.wire import message
-from tests.transports.house import FakeSession, until
+from tests.transports.running_listener import FakeSession, until
 
 ONE = Channel("a:one")
 

@@ -12,14 +12,14 @@ from portward.transports import frame_writer
 from portward.transports.websocket import WebSocketTransport
 from portward.wire import message
 from portward.wire.message import WireMessage
-from tests.transports.house import (
+from tests.transports.running_listener import (
     CLOSE,
     Client,
     FakeSession,
-    House,
+    RunningListener,
     handshake,
     masked,
-    open_house,
+    run_listener,
     until,
 )
 
@@ -40,9 +40,9 @@ def link_of(session: FakeSession) -> WebSocketTransport:
 
 
 @pytest.fixture
-async def house() -> AsyncIterator[House]:
+async def running() -> AsyncIterator[RunningListener]:
     """A listener whose connections have small buffers."""
-    async with open_house() as opened:
+    async with run_listener() as opened:
         opened.gate.on_open = shrink
         yield opened
 
@@ -51,9 +51,9 @@ Reader = tuple[Client, FakeSession, WebSocketTransport]
 
 
 @pytest.fixture
-async def reader(house: House) -> Reader:
+async def reader(running: RunningListener) -> Reader:
     """A client that reads only when asked, its session and its link."""
-    client, session = await house.enter(receive_buffer=SMALL)
+    client, session = await running.enter(receive_buffer=SMALL)
     return client, session, link_of(session)
 
 
@@ -277,7 +277,9 @@ async def test_a_second_fault_waits_for_the_close_frame(reader: Reader) -> None:
     assert await client.rest() == b""
 
 
-async def test_a_peer_that_leaves_unread_data_is_let_go(reader: Reader, house: House) -> None:
+async def test_a_peer_that_leaves_unread_data_is_let_go(
+    reader: Reader, running: RunningListener
+) -> None:
     """FIN while data waits: what is on its way gets the time of a close, no longer."""
     client, session, link = reader
     fill(link)
@@ -286,7 +288,7 @@ async def test_a_peer_that_leaves_unread_data_is_let_go(reader: Reader, house: H
     await until(lambda: not link.open)
     assert session.losses == []
 
-    house.clock.advance(2.0)
+    running.clock.advance(2.0)
 
     await until(lambda: session.losses == [None])
 
@@ -320,35 +322,35 @@ async def test_a_slow_reader_is_reported_by_count(reader: Reader) -> None:
 
 
 @pytest.mark.p0
-async def test_a_slow_reader_is_reported_by_age(reader: Reader, house: House) -> None:
+async def test_a_slow_reader_is_reported_by_age(reader: Reader, running: RunningListener) -> None:
     """What waits for longer than ten seconds makes the reader slow, alone or not."""
     _, session, link = reader
     block(link)
-    assert not link.stale(house.clock.monotonic())
-    house.clock.advance(OUTBOX_AGE)
+    assert not link.stale(running.clock.monotonic())
+    running.clock.advance(OUTBOX_AGE)
     link.write(message.text(b"in time"))
     assert session.slows == 0
-    house.clock.advance(0.1)
+    running.clock.advance(0.1)
 
-    assert link.stale(house.clock.monotonic())
+    assert link.stale(running.clock.monotonic())
     link.write(message.text(b"too late"))
     assert session.slows == 1
 
 
 async def test_a_queue_grows_old_although_its_transport_is_fresh(
-    reader: Reader, house: House
+    reader: Reader, running: RunningListener
 ) -> None:
     """A reader that takes a little now and then does not make old messages young."""
     client, _, link = reader
     count = block(link)
     for number in range(300):
         link.write(numbered(number))
-    house.clock.advance(OUTBOX_AGE)
+    running.clock.advance(OUTBOX_AGE)
     await numbers(client, count + 1)
-    await until(lambda: link._since == house.clock.monotonic())
-    house.clock.advance(1.0)
+    await until(lambda: link._since == running.clock.monotonic())
+    running.clock.advance(1.0)
 
-    assert link.stale(house.clock.monotonic())
+    assert link.stale(running.clock.monotonic())
 
 
 async def test_a_reader_that_catches_up_can_be_slow_again(reader: Reader) -> None:
@@ -379,10 +381,10 @@ async def test_dropping_makes_room_to_be_reported_again(reader: Reader) -> None:
     assert session.slows == 3
 
 
-async def test_one_slow_reader_does_not_delay_another(house: House) -> None:
+async def test_one_slow_reader_does_not_delay_another(running: RunningListener) -> None:
     """Writing to a blocked link returns at once, and the next link is served."""
-    _, slow = await house.enter(receive_buffer=SMALL)
-    client, fast = await house.enter()
+    _, slow = await running.enter(receive_buffer=SMALL)
+    client, fast = await running.enter()
     block(link_of(slow))
     for number in range(100):
         for session in (slow, fast):
@@ -483,15 +485,15 @@ async def test_a_descriptor_is_not_written_to_after_its_connection(
 
 
 @pytest.fixture
-async def secure(tls: tuple[ssl.SSLContext, ssl.SSLContext]) -> AsyncIterator[House]:
+async def secure(tls: tuple[ssl.SSLContext, ssl.SSLContext]) -> AsyncIterator[RunningListener]:
     """A listener with TLS, whose connections have small buffers."""
-    async with open_house(tls=tls[0]) as opened:
+    async with run_listener(tls=tls[0]) as opened:
         opened.gate.on_open = shrink
         yield opened
 
 
 async def test_over_tls_the_transport_writes_and_the_bounds_hold(
-    secure: House, tls: tuple[ssl.SSLContext, ssl.SSLContext]
+    secure: RunningListener, tls: tuple[ssl.SSLContext, ssl.SSLContext]
 ) -> None:
     """A peer that stops reading is noticed, queued for, reported, and served when it reads."""
     stream, writer = await asyncio.open_connection(
@@ -522,7 +524,7 @@ async def test_over_tls_the_transport_writes_and_the_bounds_hold(
 
 
 async def test_over_tls_a_close_ends_in_order(
-    secure: House, tls: tuple[ssl.SSLContext, ssl.SSLContext]
+    secure: RunningListener, tls: tuple[ssl.SSLContext, ssl.SSLContext]
 ) -> None:
     """A fault over TLS is answered with its code, and then with the end of TLS."""
     stream, writer = await asyncio.open_connection(

@@ -11,7 +11,7 @@ from portward.transports import listener as listening
 from portward.transports.listener import Listener
 from portward.transports.listener_state import ListenerState
 from portward.transports.request_router import RequestRouter
-from tests.transports.house import Client, FakeGate, handshake, open_house, until
+from tests.transports.running_listener import Client, FakeGate, handshake, run_listener, until
 
 
 def made(host: str | None = "127.0.0.1", port: int = 0, **options: object) -> Listener:
@@ -94,8 +94,8 @@ async def test_several_processes_may_share_a_port() -> None:
 @pytest.mark.p0
 async def test_accepted_sockets_inherit_the_options() -> None:
     """No delay on small writes, and unacknowledged bytes do not keep a dead peer alive."""
-    async with open_house() as house:
-        _, session = await house.enter()
+    async with run_listener() as running:
+        _, session = await running.enter()
         link = session.link
         sock = link._transport.get_extra_info("socket")  # type: ignore[attr-defined]
 
@@ -121,28 +121,28 @@ async def test_elsewhere_than_on_linux_one_option_is_missing(
 @pytest.mark.p0
 async def test_sockets_are_counted_exactly() -> None:
     """After rounds of clients that vanish in every way the count is that of live sockets."""
-    async with open_house() as house:
-        stays = [await house.enter() for _ in range(3)]
+    async with run_listener() as running:
+        stays = [await running.enter() for _ in range(3)]
         for turn in range(20):
-            clients = [await house.client() for _ in range(4)]
+            clients = [await running.client() for _ in range(4)]
             await clients[0].send(handshake())
             await clients[1].send(b"GET ")
             await clients[2].send(handshake("/health"))
             for client in clients:
                 client.reset() if turn % 2 else client.leave()
-        await until(lambda: house.listener_state.sockets == len(stays))
+        await until(lambda: running.listener_state.sockets == len(stays))
 
-        assert len(house.listener_state.doors) == 0
+        assert len(running.listener_state.doors) == 0
 
 
 async def test_who_stops_accepting_keeps_its_connections() -> None:
     """Existing sockets live on; a newcomer finds nobody."""
-    async with open_house() as house:
-        client, session = await house.enter()
-        house.listener.stop_accepting()
+    async with run_listener() as running:
+        client, session = await running.enter()
+        running.listener.stop_accepting()
 
         with pytest.raises(ConnectionRefusedError):
-            await Client.to(house.port)
+            await Client.to(running.port)
         session.link.ping()
         assert await client.frame() == (0x89, b"")
 
@@ -161,105 +161,105 @@ def lowest() -> int:
 async def test_it_stops_accepting_when_most_descriptors_are_used_and_goes_on_later() -> None:
     """Newcomers wait in the kernel's queue until there is room again."""
     limit = (lowest() + 60) * 10 // 9
-    async with open_house(descriptors=limit) as house:
+    async with run_listener(descriptors=limit) as running:
         clients = []
-        while house.listener.accepting:
-            client = await house.client()
+        while running.listener.accepting:
+            client = await running.client()
             clients.append(client)
             await client.send(handshake("/health"))
             await asyncio.sleep(0)
-        assert HandshakeRejection.OVERLOAD in house.gate.reasons
-        waiting = await house.client()
-        house.clock.advance(listening.RETRY)
+        assert HandshakeRejection.OVERLOAD in running.gate.reasons
+        waiting = await running.client()
+        running.clock.advance(listening.RETRY)
         await asyncio.sleep(0.01)
-        assert not house.listener.accepting
+        assert not running.listener.accepting
 
         for client in clients:
             client.leave()
-        await until(lambda: house.listener_state.sockets == 0)
-        house.clock.advance(listening.RETRY)
+        await until(lambda: running.listener_state.sockets == 0)
+        running.clock.advance(listening.RETRY)
         await waiting.send(handshake())
 
         assert (await waiting.head())[0] == "HTTP/1.1 101 Switching Protocols"
-        assert house.listener.accepting
+        assert running.listener.accepting
 
 
 async def test_without_any_descriptor_it_keeps_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not even looking is possible then, and that is an answer, too."""
-    async with open_house(descriptors=100) as house:
-        house.listener._crowded(10**6)
-        house.listener._crowded(10**6)
+    async with run_listener(descriptors=100) as running:
+        running.listener._crowded(10**6)
+        running.listener._crowded(10**6)
 
         def fail(_: int) -> int:
             raise OSError
 
         monkeypatch.setattr(os, "dup", fail)
-        house.clock.advance(10 * listening.RETRY)
-        assert not house.listener.accepting
+        running.clock.advance(10 * listening.RETRY)
+        assert not running.listener.accepting
         monkeypatch.undo()
-        house.clock.advance(listening.RETRY)
-        await until(lambda: house.listener.accepting)
+        running.clock.advance(listening.RETRY)
+        await until(lambda: running.listener.accepting)
 
 
 async def test_descriptors_that_are_gone_again_in_between_are_waited_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A listener that fails to go on tries again."""
-    async with open_house(descriptors=100) as house:
-        house.listener._crowded(10**6)
+    async with run_listener(descriptors=100) as running:
+        running.listener._crowded(10**6)
 
         def fail(_: socket.socket) -> socket.socket:
             raise OSError
 
         monkeypatch.setattr(socket.socket, "dup", fail)
-        house.clock.advance(listening.RETRY)
+        running.clock.advance(listening.RETRY)
         await asyncio.sleep(0.01)
-        assert not house.listener.accepting
+        assert not running.listener.accepting
         monkeypatch.undo()
-        house.clock.advance(listening.RETRY)
-        await until(lambda: house.listener.accepting)
+        running.clock.advance(listening.RETRY)
+        await until(lambda: running.listener.accepting)
 
 
 async def test_closing_while_accepting_is_stopped_forgets_to_go_on() -> None:
     """The end is the end, also for what was put off."""
-    async with open_house(descriptors=100) as house:
-        house.listener._crowded(10**6)
-        house.listener.close()
-        house.clock.advance(10 * listening.RETRY)
+    async with run_listener(descriptors=100) as running:
+        running.listener._crowded(10**6)
+        running.listener.close()
+        running.clock.advance(10 * listening.RETRY)
         await asyncio.sleep(0)
 
-        assert not house.listener.accepting
+        assert not running.listener.accepting
 
 
 async def test_closing_while_accepting_fails_to_resume_is_the_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A listener that was closed meanwhile does not try again."""
-    async with open_house(descriptors=100) as house:
-        house.listener._crowded(10**6)
+    async with run_listener(descriptors=100) as running:
+        running.listener._crowded(10**6)
 
         def fail(_: socket.socket) -> socket.socket:
-            house.listener.close()
+            running.listener.close()
             raise OSError
 
         monkeypatch.setattr(socket.socket, "dup", fail)
-        house.clock.advance(listening.RETRY)
+        running.clock.advance(listening.RETRY)
         await asyncio.sleep(0.01)
         monkeypatch.undo()
-        house.clock.advance(10 * listening.RETRY)
+        running.clock.advance(10 * listening.RETRY)
         await asyncio.sleep(0.01)
 
-        assert not house.listener.accepting
+        assert not running.listener.accepting
 
 
 async def test_closing_while_accepting_resumes_leaves_nothing_open() -> None:
     """A listener that was about to go on does not."""
-    async with open_house(descriptors=100) as house:
-        house.listener._crowded(10**6)
-        house.clock.advance(listening.RETRY)
-        house.listener.close()
+    async with run_listener(descriptors=100) as running:
+        running.listener._crowded(10**6)
+        running.clock.advance(listening.RETRY)
+        running.listener.close()
         await asyncio.sleep(0.01)
 
-        assert not house.listener.accepting
+        assert not running.listener.accepting
         with pytest.raises(ConnectionRefusedError):
-            await Client.to(house.port)
+            await Client.to(running.port)

@@ -3,7 +3,7 @@ from portward.model.limits import HEAD_TIME, HeadLimits
 from portward.testing.clock import FakeClock
 from portward.transports.listener_state import ListenerState
 from portward.transports.request_router import RequestRouter
-from tests.transports.house import FakeGate
+from tests.transports.running_listener import FakeGate
 
 
 class Waiter:

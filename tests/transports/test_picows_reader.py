@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from picows import WSFrame, WSTransport
 
 from portward.transports.picows_reader import READ, FrameListener, FrameReader, feed, reader_for
-from tests.transports.house import BINARY, PING, TEXT, masked
+from tests.transports.running_listener import BINARY, PING, TEXT, masked
 
 
 class FakeEar(FrameListener):

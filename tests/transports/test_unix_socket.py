@@ -14,7 +14,7 @@ from portward.transports.listener import Listener
 from portward.transports.listener_state import ListenerState
 from portward.transports.request_router import RequestRouter
 from portward.transports.unix_socket import UnixListener
-from tests.transports.house import TEXT, Client, FakeGate, handshake, masked, until
+from tests.transports.running_listener import TEXT, Client, FakeGate, handshake, masked, until
 
 
 @pytest.fixture

@@ -13,25 +13,25 @@ from portward.model.limits import CLOSE_TIME, UNAUTHENTICATED_MESSAGE
 from portward.transports import websocket
 from portward.transports.websocket import WebSocketTransport
 from portward.wire import message
-from tests.transports.house import (
+from tests.transports.running_listener import (
     BINARY,
     CLOSE,
     PING,
     PONG,
     TEXT,
     FakeSession,
-    House,
+    RunningListener,
     handshake,
     masked,
-    open_house,
+    run_listener,
     until,
 )
 
 
 @pytest.fixture
-async def house() -> AsyncIterator[House]:
+async def running() -> AsyncIterator[RunningListener]:
     """A listener on plain TCP, whose sessions echo."""
-    async with open_house() as opened:
+    async with run_listener() as opened:
         opened.gate.on_open = begin
         yield opened
 
@@ -54,13 +54,13 @@ async def peer(
 ) -> AsyncIterator[ClientConnection]:
     """A real client of an echoing gateway, with and without TLS."""
     secure = request.param == "tls"
-    async with open_house(tls=tls[0] if secure else None) as house:
-        house.gate.on_open = begin
-        house.gate.options = {"compression": True, "subprotocol": "chat"}
+    async with run_listener(tls=tls[0] if secure else None) as running:
+        running.gate.on_open = begin
+        running.gate.options = {"compression": True, "subprotocol": "chat"}
         options: dict[str, Any] = {"ssl": tls[1], "server_hostname": "localhost"} if secure else {}
         scheme = "wss" if secure else "ws"
         async with connect(
-            f"{scheme}://127.0.0.1:{house.port}/ws", subprotocols=[Subprotocol("chat")], **options
+            f"{scheme}://127.0.0.1:{running.port}/ws", subprotocols=[Subprotocol("chat")], **options
         ) as client:
             yield client
 
@@ -97,9 +97,11 @@ async def test_a_client_closes_in_order(peer: ClientConnection) -> None:
     assert (peer.close_code, peer.close_reason) == (4000, "")
 
 
-async def test_a_client_that_is_still_sending_sees_why_it_was_closed(house: House) -> None:
+async def test_a_client_that_is_still_sending_sees_why_it_was_closed(
+    running: RunningListener,
+) -> None:
     """The close frame is not lost to a reset when the client has much more to say."""
-    async with connect(f"ws://127.0.0.1:{house.port}/ws", compression=None) as client:
+    async with connect(f"ws://127.0.0.1:{running.port}/ws", compression=None) as client:
         sending = asyncio.ensure_future(client.send(bytes(3_000_000)))
         with pytest.raises(ConnectionClosedError) as caught:
             await client.recv()
@@ -162,10 +164,12 @@ HOSTILE: dict[str, tuple[bytes, Disconnect]] = {
 
 @pytest.mark.p0
 @pytest.mark.parametrize("name", HOSTILE)
-async def test_a_hostile_frame_ends_the_connection_in_order(house: House, name: str) -> None:
+async def test_a_hostile_frame_ends_the_connection_in_order(
+    running: RunningListener, name: str
+) -> None:
     """The client gets the code and nothing else, then the end of TCP; the session is told once."""
     data, ending = HOSTILE[name]
-    client, session = await house.enter()
+    client, session = await running.enter()
     await client.send(data + masked(TEXT, b"later"))
 
     assert await client.closed() == (ending.code, ending.reason)
@@ -176,9 +180,9 @@ async def test_a_hostile_frame_ends_the_connection_in_order(house: House, name: 
     await until(lambda: session.losses == [None])
 
 
-async def test_what_came_before_a_hostile_frame_is_answered(house: House) -> None:
+async def test_what_came_before_a_hostile_frame_is_answered(running: RunningListener) -> None:
     """A good message in the same segment is served, and its answer precedes the close."""
-    client, _ = await house.enter()
+    client, _ = await running.enter()
     await client.send(masked(TEXT, b"one") + masked(TEXT, b"two") + raw(0x83, 0x80, MASK))
 
     assert await client.frame() == (0x81, b"one")
@@ -186,9 +190,9 @@ async def test_what_came_before_a_hostile_frame_is_answered(house: House) -> Non
     assert await client.closed() == (1002, "")
 
 
-async def test_the_end_comes_even_if_the_session_does_not_close(house: House) -> None:
+async def test_the_end_comes_even_if_the_session_does_not_close(running: RunningListener) -> None:
     """A fault always closes the link."""
-    client, session = await house.enter()
+    client, session = await running.enter()
     session.ends_itself = False
     await client.send(masked(0, b"x"))
 
@@ -196,29 +200,29 @@ async def test_the_end_comes_even_if_the_session_does_not_close(house: House) ->
 
 
 async def test_a_peer_that_goes_on_sending_is_read_and_then_left_to_block(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    running: RunningListener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What comes after the end is forgotten, up to a bound, and dropped with the connection."""
     monkeypatch.setattr(websocket, "IGNORED", 100_000)
-    client, session = await house.enter()
+    client, session = await running.enter()
     await client.send(masked(0, b"x"))
     sending = asyncio.ensure_future(client.send(bytes(100_000_000)))
     await until(lambda: not link_of(session)._transport.is_reading())
 
     assert session.losses == []
-    house.clock.advance(CLOSE_TIME)
+    running.clock.advance(CLOSE_TIME)
     await until(lambda: session.losses == [None])
     with pytest.raises(ConnectionError):
         await sending
 
 
-async def test_an_error_in_the_session_ends_its_connection_alone(house: House) -> None:
+async def test_an_error_in_the_session_ends_its_connection_alone(running: RunningListener) -> None:
     """A bug while serving a message is reported, and closes with 1011."""
     told: list[object] = []
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, context: told.append(context["exception"]))
-    other, _ = await house.enter()
-    client, session = await house.enter()
+    other, _ = await running.enter()
+    client, session = await running.enter()
 
     def fail(_: bytes) -> None:
         raise ZeroDivisionError("a secret")
@@ -234,10 +238,10 @@ async def test_an_error_in_the_session_ends_its_connection_alone(house: House) -
 
 
 async def test_an_error_while_counting_a_frame_is_an_internal_one(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    running: RunningListener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Even where only the parser notices, the connection ends with 1011."""
-    client, session = await house.enter()
+    client, session = await running.enter()
 
     def fail(_: bool) -> bool:
         raise ZeroDivisionError
@@ -251,10 +255,10 @@ async def test_an_error_while_counting_a_frame_is_an_internal_one(
 # -- limits
 
 
-async def test_before_authentication_messages_are_small(house: House) -> None:
+async def test_before_authentication_messages_are_small(running: RunningListener) -> None:
     """The smaller limit acts on whole messages."""
-    house.gate.on_open = None
-    client, session = await house.enter()
+    running.gate.on_open = None
+    client, session = await running.enter()
     await client.send(masked(TEXT, b"x" * UNAUTHENTICATED_MESSAGE))
     await client.send(masked(TEXT, b"x" * (UNAUTHENTICATED_MESSAGE + 1)))
 
@@ -262,20 +266,22 @@ async def test_before_authentication_messages_are_small(house: House) -> None:
     assert [len(payload) for payload, _ in session.messages] == [UNAUTHENTICATED_MESSAGE]
 
 
-async def test_before_authentication_a_large_frame_ends_before_it_is_whole(house: House) -> None:
+async def test_before_authentication_a_large_frame_ends_before_it_is_whole(
+    running: RunningListener,
+) -> None:
     """A frame is not gathered beyond the limit in force, although the endpoint allows more."""
-    house.gate.on_open = None
-    client, session = await house.enter()
+    running.gate.on_open = None
+    client, session = await running.enter()
     await client.send(masked(TEXT, b"x" * 60_000)[: UNAUTHENTICATED_MESSAGE + 100])
 
     assert await client.closed() == (1009, "")
     assert session.endings == [Disconnect.TOO_BIG]
 
 
-async def test_after_authentication_the_endpoint_decides(house: House) -> None:
+async def test_after_authentication_the_endpoint_decides(running: RunningListener) -> None:
     """The endpoint's limit acts as soon as the session says so."""
-    house.gate.options = {"max_message": 20_000}
-    client, _ = await house.enter()
+    running.gate.options = {"max_message": 20_000}
+    client, _ = await running.enter()
     await client.send(masked(BINARY, b"x" * 20_000))
     assert await client.frame() == (0x82, b"x" * 20_000)
     await client.send(masked(BINARY, b"x" * 20_001))
@@ -283,19 +289,19 @@ async def test_after_authentication_the_endpoint_decides(house: House) -> None:
     assert await client.closed() == (1009, "")
 
 
-async def test_an_endpoint_may_have_a_limit_below_the_early_one(house: House) -> None:
+async def test_an_endpoint_may_have_a_limit_below_the_early_one(running: RunningListener) -> None:
     """The smaller of both limits acts before authentication."""
-    house.gate.on_open = None
-    house.gate.options = {"max_message": 100}
-    client, _ = await house.enter()
+    running.gate.on_open = None
+    running.gate.options = {"max_message": 100}
+    client, _ = await running.enter()
     await client.send(masked(TEXT, b"x" * 101))
 
     assert await client.closed() == (1009, "")
 
 
-async def test_a_frame_the_session_does_not_want_is_ignored(house: House) -> None:
+async def test_a_frame_the_session_does_not_want_is_ignored(running: RunningListener) -> None:
     """Over its rate limits the session hears no more."""
-    client, session = await house.enter()
+    client, session = await running.enter()
     session.allowed = False
     await client.send(masked(TEXT, b"x") + masked(PING) + masked(CLOSE, b"\x03\xe8"))
 
@@ -304,9 +310,9 @@ async def test_a_frame_the_session_does_not_want_is_ignored(house: House) -> Non
     assert (session.messages, session.pings) == ([], [])
 
 
-async def test_every_frame_is_counted(house: House) -> None:
+async def test_every_frame_is_counted(running: RunningListener) -> None:
     """Data frames, fragments, pings and pongs each count once, told apart."""
-    client, session = await house.enter()
+    client, session = await running.enter()
     await client.send(
         masked(TEXT, fin=False) + masked(PONG, b"unasked") + masked(0) + masked(PING, b"p")
     )
@@ -320,9 +326,9 @@ async def test_every_frame_is_counted(house: House) -> None:
 # -- unfinished messages
 
 
-async def test_a_message_that_comes_whole_is_never_unfinished(house: House) -> None:
+async def test_a_message_that_comes_whole_is_never_unfinished(running: RunningListener) -> None:
     """Ordinary traffic does not touch the message deadline."""
-    client, session = await house.enter()
+    client, session = await running.enter()
     await client.send(masked(TEXT, b"one") + masked(TEXT, b"two") + masked(PING))
     await client.frame()
     await client.frame()
@@ -330,9 +336,9 @@ async def test_a_message_that_comes_whole_is_never_unfinished(house: House) -> N
     assert session.partials == []
 
 
-async def test_a_dribbled_frame_is_unfinished_until_its_last_byte(house: House) -> None:
+async def test_a_dribbled_frame_is_unfinished_until_its_last_byte(running: RunningListener) -> None:
     """The session hears of the first byte and of the end, and nothing in between."""
-    client, session = await house.enter()
+    client, session = await running.enter()
     for byte in masked(TEXT, b"hello"):
         await client.send(bytes((byte,)))
         await until(lambda: session.partials)
@@ -342,9 +348,9 @@ async def test_a_dribbled_frame_is_unfinished_until_its_last_byte(house: House) 
     assert session.partials == [True, False]
 
 
-async def test_fragments_are_unfinished_until_the_last(house: House) -> None:
+async def test_fragments_are_unfinished_until_the_last(running: RunningListener) -> None:
     """Control frames between fragments neither end the time nor start it again."""
-    client, session = await house.enter()
+    client, session = await running.enter()
     await client.send(masked(TEXT, b"a", fin=False))
     await until(lambda: session.partials == [True])
     await client.send(masked(PING, b"1"))
@@ -359,9 +365,9 @@ async def test_fragments_are_unfinished_until_the_last(house: House) -> None:
     assert session.partials == [True, False]
 
 
-async def test_each_message_has_its_own_time(house: House) -> None:
+async def test_each_message_has_its_own_time(running: RunningListener) -> None:
     """The end of one message ends its time, although the next has already begun."""
-    client, session = await house.enter()
+    client, session = await running.enter()
     one, two = masked(TEXT, b"one"), masked(TEXT, b"two")
     await client.send(one[:3])
     await until(lambda: session.partials == [True])
@@ -374,9 +380,9 @@ async def test_each_message_has_its_own_time(house: House) -> None:
     assert session.partials == [True, False, True, False]
 
 
-async def test_a_dribbled_control_frame_is_unfinished_too(house: House) -> None:
+async def test_a_dribbled_control_frame_is_unfinished_too(running: RunningListener) -> None:
     """A ping that never ends is a message that never ends."""
-    client, session = await house.enter()
+    client, session = await running.enter()
     ping = masked(PING, b"p")
     await client.send(ping[:3])
     await until(lambda: session.partials == [True])
@@ -389,9 +395,9 @@ async def test_a_dribbled_control_frame_is_unfinished_too(house: House) -> None:
 # -- holding back
 
 
-async def test_while_paused_nothing_is_delivered(house: House) -> None:
+async def test_while_paused_nothing_is_delivered(running: RunningListener) -> None:
     """Frames that were read already wait in order, and later ones stay in the socket."""
-    client, session = await house.enter()
+    client, session = await running.enter()
     link = link_of(session)
     session.on_message = lambda payload: link.pause() if payload == b"0" else None
     await client.send(b"".join(masked(TEXT, b"%d" % number) for number in range(5)))
@@ -408,9 +414,9 @@ async def test_while_paused_nothing_is_delivered(house: House) -> None:
     assert [payload for payload, _ in session.messages] == [b"%d" % n for n in range(6)]
 
 
-async def test_a_session_may_pause_and_resume_within_each_message(house: House) -> None:
+async def test_a_session_may_pause_and_resume_within_each_message(running: RunningListener) -> None:
     """Holding back message by message neither loses order nor grows the stack."""
-    client, session = await house.enter()
+    client, session = await running.enter()
     link = link_of(session)
 
     def step(payload: bytes) -> None:
@@ -426,9 +432,11 @@ async def test_a_session_may_pause_and_resume_within_each_message(house: House) 
     await until(lambda: len(session.messages) == 3001)
 
 
-async def test_a_session_may_pause_again_while_held_frames_are_delivered(house: House) -> None:
+async def test_a_session_may_pause_again_while_held_frames_are_delivered(
+    running: RunningListener,
+) -> None:
     """What is not delivered stays held, and reading does not start."""
-    client, session = await house.enter()
+    client, session = await running.enter()
     link = link_of(session)
     session.echo, session.on_message = False, lambda _: link.pause()
     await client.send(masked(TEXT, b"1") + masked(TEXT, b"2") + masked(TEXT, b"3"))
@@ -442,9 +450,9 @@ async def test_a_session_may_pause_again_while_held_frames_are_delivered(house: 
     assert link._transport.is_reading()
 
 
-async def test_a_fault_among_held_frames_ends_the_connection(house: House) -> None:
+async def test_a_fault_among_held_frames_ends_the_connection(running: RunningListener) -> None:
     """What was held is judged when it is delivered."""
-    client, session = await house.enter()
+    client, session = await running.enter()
     link = link_of(session)
     session.on_message = lambda _: link.pause()
     await client.send(masked(TEXT, b"1") + masked(0, b"2") + masked(TEXT, b"3"))
@@ -455,9 +463,9 @@ async def test_a_fault_among_held_frames_ends_the_connection(house: House) -> No
     assert len(session.messages) == 1
 
 
-async def test_closing_while_paused_completes_with_a_held_close(house: House) -> None:
+async def test_closing_while_paused_completes_with_a_held_close(running: RunningListener) -> None:
     """A close frame that came before ours ends the handshake; held messages are forgotten."""
-    client, session = await house.enter()
+    client, session = await running.enter()
     link = link_of(session)
     session.on_message = lambda _: link.pause()
     await client.send(masked(TEXT, b"1") + masked(TEXT, b"2") + masked(CLOSE, b"\x0f\xa0"))
@@ -470,9 +478,9 @@ async def test_closing_while_paused_completes_with_a_held_close(house: House) ->
     assert len(session.messages) == 1
 
 
-async def test_pausing_a_closed_link_means_nothing(house: House) -> None:
+async def test_pausing_a_closed_link_means_nothing(running: RunningListener) -> None:
     """A link that closes reads on, for the peer's close."""
-    client, session = await house.enter()
+    client, session = await running.enter()
     session.link.close(1000, "")
     session.link.pause()
     await client.send(masked(CLOSE, b"\x03\xe8"))
@@ -483,9 +491,11 @@ async def test_pausing_a_closed_link_means_nothing(house: House) -> None:
 # -- the end
 
 
-async def test_closing_sends_code_and_reason_and_waits_for_the_answer(house: House) -> None:
+async def test_closing_sends_code_and_reason_and_waits_for_the_answer(
+    running: RunningListener,
+) -> None:
     """TCP is closed when the peer has closed, and its code is told."""
-    client, session = await house.enter()
+    client, session = await running.enter()
     session.link.close(3503, "force disconnect")
     assert not session.link.open
     assert await client.closed() == (3503, "force disconnect")
@@ -497,9 +507,9 @@ async def test_closing_sends_code_and_reason_and_waits_for_the_answer(house: Hou
     assert session.messages == []
 
 
-async def test_only_the_first_close_counts(house: House) -> None:
+async def test_only_the_first_close_counts(running: RunningListener) -> None:
     """A link closes once, and writes nothing after that."""
-    client, session = await house.enter()
+    client, session = await running.enter()
     session.link.close(1000, "")
     session.link.close(3001, "shutdown")
     session.link.write(message.text(b"late"))
@@ -513,29 +523,29 @@ async def test_only_the_first_close_counts(house: House) -> None:
     await until(lambda: session.losses == [1005])
 
 
-async def test_a_peer_that_does_not_answer_a_close_is_dropped(house: House) -> None:
+async def test_a_peer_that_does_not_answer_a_close_is_dropped(running: RunningListener) -> None:
     """The close handshake has two seconds."""
-    client, session = await house.enter()
+    client, session = await running.enter()
     session.link.close(3008, "slow")
     await client.closed()
-    house.clock.advance(CLOSE_TIME - 0.1)
+    running.clock.advance(CLOSE_TIME - 0.1)
     await asyncio.sleep(0)
     assert session.losses == []
 
-    house.clock.advance(0.1)
+    running.clock.advance(0.1)
 
     await until(lambda: session.losses == [None])
-    assert house.listener_state.sockets == 0
+    assert running.listener_state.sockets == 0
 
 
 @pytest.mark.parametrize(
     ("body", "code"), [(b"", 1005), (b"\x03\xe8bye", 1000), (b"\x13\x87", 4999)]
 )
 async def test_a_peers_close_is_answered_with_its_code(
-    house: House, body: bytes, code: int
+    running: RunningListener, body: bytes, code: int
 ) -> None:
     """RFC 6455 section 5.5.1: the answer has the same code, or none; then TCP ends."""
-    client, session = await house.enter()
+    client, session = await running.enter()
     await client.send(masked(CLOSE, body) + masked(TEXT, b"after"))
 
     assert await client.closed() == (code, "")
@@ -545,9 +555,9 @@ async def test_a_peers_close_is_answered_with_its_code(
     assert session.failures == []
 
 
-async def test_a_fault_while_closing_ends_the_wait(house: House) -> None:
+async def test_a_fault_while_closing_ends_the_wait(running: RunningListener) -> None:
     """A peer that answers a close with nonsense is heard no more."""
-    client, session = await house.enter()
+    client, session = await running.enter()
     session.link.close(1000, "")
     await client.closed()
     await client.send(masked(CLOSE, b"\x00\x00"))
@@ -558,9 +568,9 @@ async def test_a_fault_while_closing_ends_the_wait(house: House) -> None:
     await until(lambda: session.losses == [None])
 
 
-async def test_broken_frames_while_closing_end_the_wait(house: House) -> None:
+async def test_broken_frames_while_closing_end_the_wait(running: RunningListener) -> None:
     """The same goes for bytes that are no frame."""
-    client, session = await house.enter()
+    client, session = await running.enter()
     session.link.close(1000, "")
     await client.closed()
     await client.send(raw(0x83, 0x80, MASK))
@@ -574,9 +584,11 @@ async def test_broken_frames_while_closing_end_the_wait(house: House) -> None:
 @pytest.mark.parametrize(
     "moment", ["idle", "partial", "fragment", "paused", "closing", "closed", "failed"]
 )
-async def test_a_peer_may_vanish_at_any_moment(house: House, how: str, moment: str) -> None:
+async def test_a_peer_may_vanish_at_any_moment(
+    running: RunningListener, how: str, moment: str
+) -> None:
     """FIN or reset in any phase: the session is told once, and the socket counted out once."""
-    client, session = await house.enter()
+    client, session = await running.enter()
     if moment == "partial":
         await client.send(masked(TEXT, b"hello")[:4])
         await until(lambda: session.partials)
@@ -603,14 +615,16 @@ async def test_a_peer_may_vanish_at_any_moment(house: House, how: str, moment: s
     await until(lambda: session.losses)
     await asyncio.sleep(0)
     assert len(session.losses) == 1
-    assert house.listener_state.sockets == 0
-    assert len(house.listener_state.closing) == 0
+    assert running.listener_state.sockets == 0
+    assert len(running.listener_state.closing) == 0
     session.link.write(message.text(b"nobody there"))
     session.link.close(1000, "")
     session.link.abort()
 
 
-async def test_a_peer_that_is_gone_when_we_close_our_side_is_dropped(house: House) -> None:
+async def test_a_peer_that_is_gone_when_we_close_our_side_is_dropped(
+    running: RunningListener,
+) -> None:
     """Half-closing a connection that was reset may fail, and then there is nothing to wait for."""
 
     class Reset:
@@ -628,7 +642,7 @@ async def test_a_peer_that_is_gone_when_we_close_our_side_is_dropped(house: Hous
             """But not now."""
             raise OSError
 
-    client, session = await house.enter()
+    client, session = await running.enter()
     link: Any = link_of(session)
     link._transport = Reset(link._transport)
     await client.send(masked(0))
@@ -637,7 +651,7 @@ async def test_a_peer_that_is_gone_when_we_close_our_side_is_dropped(house: Hous
     assert session.endings == [Disconnect.PROTOCOL_ERROR]
 
 
-async def test_without_a_session_nothing_is_heard(house: House) -> None:
+async def test_without_a_session_nothing_is_heard(running: RunningListener) -> None:
     """Before there is a session a link may be spoken to, and tells nobody."""
     heard: list[bool] = []
 
@@ -646,15 +660,15 @@ async def test_without_a_session_nothing_is_heard(house: House) -> None:
         heard.append(nobody.count_frame(control=False))
         session.link.resume()
 
-    house.gate.on_open = listen
-    await house.enter()
+    running.gate.on_open = listen
+    await running.enter()
 
     assert heard == [False]
 
 
-async def test_aborting_drops_at_once(house: House) -> None:
+async def test_aborting_drops_at_once(running: RunningListener) -> None:
     """No close frame, no more messages, and the session is told in the next turn."""
-    client, session = await house.enter()
+    client, session = await running.enter()
     session.on_message = lambda _: session.link.abort()
     session.echo = False
     await client.send(masked(TEXT, b"1") + masked(TEXT, b"2"))
@@ -665,33 +679,33 @@ async def test_aborting_drops_at_once(house: House) -> None:
         await client.frame()
 
 
-async def test_a_session_that_closes_at_once_still_greets(house: House) -> None:
+async def test_a_session_that_closes_at_once_still_greets(running: RunningListener) -> None:
     """A newcomer may be closed while it is being opened."""
-    house.gate.on_open = lambda session: session.link.close(3504, "connection limit")
-    client = await house.client()
+    running.gate.on_open = lambda session: session.link.close(3504, "connection limit")
+    client = await running.client()
     await client.send(handshake() + masked(TEXT, b"early"))
     await client.head()
 
     assert await client.closed() == (3504, "connection limit")
-    assert house.gate.sessions[0].messages == []
+    assert running.gate.sessions[0].messages == []
 
 
-async def test_a_session_that_aborts_at_once_is_gone(house: House) -> None:
+async def test_a_session_that_aborts_at_once_is_gone(running: RunningListener) -> None:
     """A newcomer may be dropped while it is being opened."""
-    house.gate.on_open = lambda session: session.link.abort()
-    client = await house.client()
+    running.gate.on_open = lambda session: session.link.abort()
+    client = await running.client()
     await client.send(handshake() + masked(TEXT, b"early"))
 
-    await until(lambda: [session.losses for session in house.gate.sessions] == [[None]])
-    assert house.listener_state.sockets == 0
+    await until(lambda: [session.losses for session in running.gate.sessions] == [[None]])
+    assert running.listener_state.sockets == 0
 
 
 # -- memory
 
 
-async def test_a_silent_connection_gives_back_a_large_buffer(house: House) -> None:
+async def test_a_silent_connection_gives_back_a_large_buffer(running: RunningListener) -> None:
     """The ping of a connection that has grown finds it small again, and working."""
-    client, session = await house.enter()
+    client, session = await running.enter()
     link = link_of(session)
     for _ in range(2):
         await client.send(masked(BINARY, bytes(60_000)))
@@ -707,9 +721,9 @@ async def test_a_silent_connection_gives_back_a_large_buffer(house: House) -> No
         assert await client.frame() == (0x89, b"")
 
 
-async def test_a_buffer_in_use_is_kept(house: House) -> None:
+async def test_a_buffer_in_use_is_kept(running: RunningListener) -> None:
     """Nothing is exchanged in the middle of a frame."""
-    client, session = await house.enter()
+    client, session = await running.enter()
     link = link_of(session)
     frame = masked(BINARY, bytes(60_000))
     await client.send(frame[:30_000])
@@ -723,9 +737,9 @@ async def test_a_buffer_in_use_is_kept(house: House) -> None:
     assert await client.frame() == (0x82, bytes(60_000))
 
 
-async def test_a_flood_does_not_grow_the_buffer_without_end(house: House) -> None:
+async def test_a_flood_does_not_grow_the_buffer_without_end(running: RunningListener) -> None:
     """However much waits in the socket, only so much is read at once."""
-    client, session = await house.enter()
+    client, session = await running.enter()
     session.echo = False
     link = link_of(session)
     await client.send(masked(BINARY, bytes(1000)) * 5000)

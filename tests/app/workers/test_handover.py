@@ -24,7 +24,7 @@ from portward.settings import Settings, load
 from portward.telemetry.telemetry import make_telemetry
 from portward.testing import FakeClock
 from portward.transports.listener_state import ListenerState
-from tests.app.workers.work import place_in
+from tests.app.workers.worker_admins import place_in
 
 PATIENCE = 30.0
 POLL = "/socket.io/?EIO=4&transport=polling"

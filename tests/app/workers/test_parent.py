@@ -14,7 +14,7 @@ from portward.settings import Secret, Settings, SettingsError, load
 from portward.settings.operation import AdminSettings
 from portward.settings.sections import GateSettings, ServerSettings, TlsSettings
 from portward.settings.tokens import Tokens
-from tests.app.workers.work import bare
+from tests.app.workers.worker_admins import bare
 
 PATIENCE = 60.0
 

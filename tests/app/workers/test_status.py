@@ -12,7 +12,7 @@ from portward.app.workers import control_protocol
 from portward.app.workers.sockets import listening
 from portward.app.workers.status import _RULES, MalformedScrapeError, merged, number, workers
 from portward.telemetry.metrics import Metrics
-from tests.app.workers.work import Machine, machine
+from tests.app.workers.worker_admins import Machine, machine
 from tests.docs.pages import ROOT
 
 

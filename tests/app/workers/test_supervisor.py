@@ -14,7 +14,7 @@ from portward.app.workers.supervisor import (
 )
 from portward.telemetry import Telemetry
 from portward.testing import FakeClock
-from tests.app.workers.work import Puppet, telemetry
+from tests.app.workers.worker_admins import FakeWorker, telemetry
 
 
 class Stage:
@@ -23,13 +23,13 @@ class Stage:
     def __init__(self, size: int) -> None:
         self.clock = FakeClock()
         self.log: Telemetry = telemetry(self.clock)
-        self.started: list[Puppet] = []
+        self.started: list[FakeWorker] = []
         self.told: list[tuple[int, str]] = []
         self.complaints: list[str] = []
         self.ready: list[list[int]] = []
         self.replaced: list[int] = []
         self.room = True
-        self.crew = Supervisor(size, "box", self.start, self, self.clock, self.log)
+        self.supervisor = Supervisor(size, "box", self.start, self, self.clock, self.log)
 
     def said(self, number: int, text: str) -> None:
         """Keep what a worker prints."""
@@ -41,14 +41,14 @@ class Stage:
 
     def changed(self) -> None:
         """Keep which workers accept."""
-        self.ready.append(self.crew.ready)
+        self.ready.append(self.supervisor.ready)
 
-    async def start(self, number: int, replaced: int, heard: Heard) -> Puppet:
+    async def start(self, number: int, replaced: int, heard: Heard) -> FakeWorker:
         """Start a worker."""
         if not self.room:
             raise OSError(11, "no more processes")
         self.replaced.append(replaced)
-        puppet = Puppet(number, heard)
+        puppet = FakeWorker(number, heard)
         self.started.append(puppet)
         return puppet
 
@@ -63,7 +63,7 @@ class Stage:
         self.clock.advance(seconds)
         await self.settle()
 
-    async def up(self, *puppets: Puppet) -> None:
+    async def up(self, *puppets: FakeWorker) -> None:
         """Let workers accept."""
         for puppet in puppets:
             puppet.report(WorkerReport(ready=True))
@@ -79,10 +79,10 @@ class Stage:
 async def stage() -> AsyncIterator[Stage]:
     """Two workers that were started."""
     made = Stage(2)
-    made.crew.begin()
+    made.supervisor.begin()
     await made.settle()
     yield made
-    await made.crew.close()
+    await made.supervisor.close()
     made.log.close()
 
 
@@ -90,11 +90,11 @@ async def test_complete_when_all_accept(stage: Stage) -> None:
     """The start is over when the last worker accepts."""
     assert stage.numbers == [0, 1]
     await stage.up(stage.started[1])
-    assert not stage.crew.complete.is_set()
-    assert stage.crew.ready == [1]
+    assert not stage.supervisor.complete.is_set()
+    assert stage.supervisor.ready == [1]
     await stage.up(stage.started[0])
-    assert stage.crew.complete.is_set()
-    assert stage.crew.ready == [0, 1]
+    assert stage.supervisor.complete.is_set()
+    assert stage.supervisor.ready == [0, 1]
 
 
 async def test_dead_worker_is_replaced(stage: Stage) -> None:
@@ -102,14 +102,14 @@ async def test_dead_worker_is_replaced(stage: Stage) -> None:
     await stage.up(*stage.started)
     stage.started[0].die(-9)
     await stage.settle()
-    assert stage.crew.ready == [1]
-    assert not stage.crew.complete.is_set()
+    assert stage.supervisor.ready == [1]
+    assert not stage.supervisor.complete.is_set()
     assert stage.told == [(0, "")]
     await stage.leap(FIRST_DELAY - 0.01)
     assert len(stage.started) == 2
     await stage.leap(0.01)
     assert stage.numbers == [0, 1, 0]
-    assert stage.crew.replaced == 1
+    assert stage.supervisor.replaced == 1
     assert stage.replaced == [0, 0, 1]
     assert stage.started[1].told == ["REPLACED"]
     assert stage.ready == [[0], [0, 1], [1]]
@@ -142,8 +142,8 @@ async def test_minute_of_life_forgets(stage: Stage) -> None:
 async def test_deaths_before_ready_count_in_a_row() -> None:
     """At the start, a worker that was ready in between may end as often again before all is given up."""
     made = Stage(2)
-    made.crew.begin()
-    watching = asyncio.create_task(made.crew.watch())
+    made.supervisor.begin()
+    watching = asyncio.create_task(made.supervisor.watch())
     await made.settle()
     for ready in (False, False, True, False, False):
         if ready:
@@ -154,7 +154,7 @@ async def test_deaths_before_ready_count_in_a_row() -> None:
     made.started[-1].die(1)
     with pytest.raises(StartFailedError):
         await asyncio.wait_for(watching, 30)
-    await made.crew.close()
+    await made.supervisor.close()
     made.log.close()
 
 
@@ -164,12 +164,12 @@ async def test_replacement_during_a_start(stage: Stage) -> None:
     go = asyncio.Event()
     start = stage.start
 
-    async def slow(number: int, replaced: int, heard: Heard) -> Puppet:
+    async def slow(number: int, replaced: int, heard: Heard) -> FakeWorker:
         if number == 0:
             await go.wait()
         return await start(number, replaced, heard)
 
-    stage.crew._start = slow
+    stage.supervisor._start = slow
     for each in (0, 1):
         stage.started[each].die(1)
     await stage.leap(FIRST_DELAY)
@@ -185,7 +185,7 @@ async def test_replacement_during_a_start(stage: Stage) -> None:
 
 async def test_start_that_fails(stage: Stage) -> None:
     """Who dies three times before accepting, at the start, stops it all with its own reason."""
-    watching = asyncio.create_task(stage.crew.watch())
+    watching = asyncio.create_task(stage.supervisor.watch())
     await stage.up(stage.started[0])
     for _ in range(TRIES):
         stage.started[-1].report(WorkerReport(failed="no store"))
@@ -198,7 +198,7 @@ async def test_start_that_fails(stage: Stage) -> None:
 
 async def test_start_that_fails_without_a_word(stage: Stage) -> None:
     """A worker that says nothing is described by how it ended."""
-    watching = asyncio.create_task(stage.crew.watch())
+    watching = asyncio.create_task(stage.supervisor.watch())
     for _ in range(TRIES):
         stage.started[-1].die(-11)
         await stage.leap(5.0)
@@ -233,13 +233,13 @@ async def test_all_leave_together(stage: Stage) -> None:
     await stage.up(*stage.started)
     stage.started[1].die(1)
     await stage.leap(FIRST_DELAY)
-    watching = asyncio.create_task(stage.crew.watch())
-    stage.crew.stop(WorkerOrder.LEAVE)
+    watching = asyncio.create_task(stage.supervisor.watch())
+    stage.supervisor.stop(WorkerOrder.LEAVE)
     assert stage.started[0].told == ["REPLACED", "LEAVE"]
     assert stage.started[2].told == ["LEAVE", "terminate"]
     stage.started[0].die(0)
     await asyncio.wait_for(watching, 30)
-    assert stage.crew.code == 0
+    assert stage.supervisor.code == 0
 
 
 async def test_leaving_during_a_pause(stage: Stage) -> None:
@@ -247,18 +247,18 @@ async def test_leaving_during_a_pause(stage: Stage) -> None:
     await stage.up(*stage.started)
     stage.started[1].die(1)
     await stage.settle()
-    stage.crew.stop(WorkerOrder.LEAVE)
+    stage.supervisor.stop(WorkerOrder.LEAVE)
     stage.started[0].die(0)
-    await asyncio.wait_for(stage.crew.watch(), 30)
+    await asyncio.wait_for(stage.supervisor.watch(), 30)
     assert len(stage.started) == 2
 
 
 async def test_leaving_before_anybody_came() -> None:
     """Told to leave at once, nobody is even started."""
     made = Stage(2)
-    made.crew.begin()
-    made.crew.stop(WorkerOrder.LEAVE)
-    await asyncio.wait_for(made.crew.watch(), 30)
+    made.supervisor.begin()
+    made.supervisor.stop(WorkerOrder.LEAVE)
+    await asyncio.wait_for(made.supervisor.watch(), 30)
     assert made.started == []
     made.log.close()
 
@@ -268,17 +268,17 @@ async def test_leaving_while_one_is_started() -> None:
     made = Stage(1)
     begun, go = asyncio.Event(), asyncio.Event()
 
-    async def slow(number: int, replaced: int, heard: Heard) -> Puppet:
+    async def slow(number: int, replaced: int, heard: Heard) -> FakeWorker:
         begun.set()
         await go.wait()
         return await made.start(number, replaced, heard)
 
-    made.crew = Supervisor(1, "box", slow, made, made.clock, made.log)
-    made.crew.begin()
+    made.supervisor = Supervisor(1, "box", slow, made, made.clock, made.log)
+    made.supervisor.begin()
     await asyncio.wait_for(begun.wait(), 30)
-    made.crew.stop(WorkerOrder.LEAVE)
+    made.supervisor.stop(WorkerOrder.LEAVE)
     go.set()
-    await asyncio.wait_for(made.crew.watch(), 30)
+    await asyncio.wait_for(made.supervisor.watch(), 30)
     assert made.started[0].told == ["terminate"]
     made.log.close()
 
@@ -286,28 +286,28 @@ async def test_leaving_while_one_is_started() -> None:
 async def test_end_at_once(stage: Stage) -> None:
     """The second order ends all of them at once."""
     await stage.up(stage.started[0])
-    stage.crew.stop(WorkerOrder.END)
+    stage.supervisor.stop(WorkerOrder.END)
     assert stage.started[0].told == ["END"]
     assert stage.started[1].told == ["END", "terminate"]
     stage.started[0].die(0)
-    await asyncio.wait_for(stage.crew.watch(), 30)
-    assert stage.crew.code == 0
+    await asyncio.wait_for(stage.supervisor.watch(), 30)
+    assert stage.supervisor.code == 0
 
 
 async def test_who_does_not_leave_is_killed(stage: Stage) -> None:
     """Whoever is killed in the end did not leave as told: the exit code says so."""
     await stage.up(*stage.started)
-    stage.crew.stop(WorkerOrder.LEAVE)
+    stage.supervisor.stop(WorkerOrder.LEAVE)
     stage.started[0].die(0)
-    stage.crew.kill()
-    await asyncio.wait_for(stage.crew.watch(), 30)
-    assert stage.crew.code == 1
+    stage.supervisor.kill()
+    await asyncio.wait_for(stage.supervisor.watch(), 30)
+    assert stage.supervisor.code == 1
 
 
 async def test_orders_reach_who_accepts(stage: Stage) -> None:
     """An order goes to those that accept, and what they answer is passed on."""
     await stage.up(stage.started[1])
-    assert stage.crew.order(WorkerOrder.RELOAD) == [1]
+    assert stage.supervisor.order(WorkerOrder.RELOAD) == [1]
     assert [each.told for each in stage.started] == [[], ["RELOAD"]]
     stage.started[1].report(WorkerReport(said="reloaded: nothing changed"))
     assert stage.told == [(1, "reloaded: nothing changed")]

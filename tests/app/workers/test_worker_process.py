@@ -11,7 +11,7 @@ import pytest
 
 from portward.app.workers.control_protocol import LONGEST_LINE, Task, WorkerOrder, WorkerReport
 from portward.app.workers.worker_process import WorkerProcess, ignoring_hang_ups, started
-from tests.app.workers.work import bare
+from tests.app.workers.worker_admins import bare
 
 PATIENCE = 30.0
 TASK = Task(number=3, port=4711, name="box", folder="/nowhere")

@@ -13,10 +13,10 @@ from portward.cli.connect.screen import Screen
 from portward.cli.terminal import CommandRefused, UsageError
 from portward.client import ClientError
 from tests.cli.connect.peers import talk
-from tests.e2e.directory import COOKIE, directory
-from tests.e2e.houses import Place, own_door
+from tests.e2e.gateways import Place, own_listener
+from tests.e2e.live_client import asking
+from tests.e2e.provider_server import COOKIE, directory
 from tests.e2e.relay import relayed
-from tests.e2e.viewer import asking
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +28,7 @@ def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 async def place() -> AsyncIterator[Place]:
     """A gateway that listens."""
-    async with own_door("") as place:
+    async with own_listener("") as place:
         yield place
 
 
@@ -80,7 +80,7 @@ async def test_alerts_come_back(place: Place, capsys: pytest.CaptureFixture[str]
 
 async def test_live(capsys: pytest.CaptureFixture[str]) -> None:
     """A topic is subscribed to with the cookie."""
-    async with directory() as provider, own_door(asking(provider)) as place:
+    async with directory() as provider, own_listener(asking(provider)) as place:
         provider.login("good", "ann", "1")
         live = await opened("live", place.live, "event:1", cookie=f"{COOKIE}=good")
         await talk(live, '{"type":"ping"}')

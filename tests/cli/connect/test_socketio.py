@@ -18,7 +18,7 @@ from portward.cli.terminal import CommandRefused
 from portward.client.transport import Payload, TransportClosed
 from portward.protocols.socketio.server import Socket
 from tests.cli.connect.peers import Mirror, talk
-from tests.e2e.houses import Place, own_door
+from tests.e2e.gateways import Place, own_listener
 
 ROLES = """
 [roles]
@@ -31,7 +31,7 @@ OPEN = '0{"sid":"x","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxP
 @pytest.fixture
 async def place() -> AsyncIterator[Place]:
     """A gateway that listens."""
-    async with own_door(ROLES) as place:
+    async with own_listener(ROLES) as place:
         yield place
 
 

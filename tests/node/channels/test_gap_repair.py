@@ -21,8 +21,22 @@ from portward.security import policy
 from portward.telemetry.events import Event
 from portward.testing import MemoryClient, connect
 from tests.examples import examples
-from tests.house import LOBBY, House, ask, contents, forget, offsets, session_of, settle
-from tests.node.network import Network, NodeEngine, network, open_settings
+from tests.node.simulated_cluster import (
+    NodeEngine,
+    SimulatedCluster,
+    open_settings,
+    simulated_cluster,
+)
+from tests.running_gateway import (
+    LOBBY,
+    RunningGateway,
+    ask,
+    contents,
+    forget,
+    offsets,
+    session_of,
+    settle,
+)
 
 ROOM = "rooms:lobby"
 COMPARED = 27.5 + GRACE + 1.0
@@ -30,20 +44,20 @@ COMPARED = 27.5 + GRACE + 1.0
 
 
 @pytest.fixture
-async def net() -> AsyncIterator[Network]:
+async def net() -> AsyncIterator[SimulatedCluster]:
     """One node whose bus is not to be trusted."""
-    async with network() as net:
+    async with simulated_cluster() as net:
         yield net
 
 
-async def say(net: Network, *words: object, **more: Any) -> None:
+async def say(net: SimulatedCluster, *words: object, **more: Any) -> None:
     """Publish each word."""
     for word in words:
-        await net.houses[0].gateway.publish(ROOM, word, **more)
+        await net.gateways[0].gateway.publish(ROOM, word, **more)
     await settle()
 
 
-async def lose(net: Network, *words: object) -> None:
+async def lose(net: SimulatedCluster, *words: object) -> None:
     """Publish what the first node never hears of."""
     engine = net.engines[0]
     engine.losing = True
@@ -51,9 +65,9 @@ async def lose(net: Network, *words: object) -> None:
     engine.losing = False
 
 
-def gaps(house: House, result: str) -> int:
+def gaps(running: RunningGateway, result: str) -> int:
     """How many gaps ended so."""
-    return int(house.count("gaps_total", namespace="rooms", result=result))
+    return int(running.count("gaps_total", namespace="rooms", result=result))
 
 
 def removals(client: MemoryClient) -> list[str]:
@@ -64,22 +78,24 @@ def removals(client: MemoryClient) -> list[str]:
 # -- what can be mended
 
 
-async def test_next_publication_uncovers_a_gap(net: Network) -> None:
+async def test_next_publication_uncovers_a_gap(net: SimulatedCluster) -> None:
     """What was lost before a publication is told before it, to everyone, once."""
-    house = net.houses[0]
-    clients = [await house.client(name, "lobby") for name in ("ann", "bob")]
+    running = net.gateways[0]
+    clients = [await running.client(name, "lobby") for name in ("ann", "bob")]
     await say(net, "a")
     await lose(net, "b", "c")
     await say(net, "d", "e")
     assert [contents(each) for each in clients] == [["a", "b", "c", "d", "e"]] * 2
-    assert (gaps(house, "repaired"), gaps(house, "lost")) == (1, 0)
-    assert house.events(Event.ENGINE_GAP) == 1
-    assert "lobby" not in "".join(x for x in house.log.getvalue().splitlines() if "engine.gap" in x)
+    assert (gaps(running, "repaired"), gaps(running, "lost")) == (1, 0)
+    assert running.events(Event.ENGINE_GAP) == 1
+    assert "lobby" not in "".join(
+        x for x in running.log.getvalue().splitlines() if "engine.gap" in x
+    )
 
 
-async def test_comparing_finds_what_nothing_followed(net: Network) -> None:
+async def test_comparing_finds_what_nothing_followed(net: SimulatedCluster) -> None:
     """The last publication is told within the interval, its jitter and the grace, though none follows."""
-    client = await net.houses[0].client("ann", "lobby")
+    client = await net.gateways[0].client("ann", "lobby")
     await lose(net, "a")
     await net.advance(COMPARED)
     assert contents(client) == ["a"]
@@ -87,9 +103,9 @@ async def test_comparing_finds_what_nothing_followed(net: Network) -> None:
     assert contents(client) == ["a", "b"]
 
 
-async def test_interruption_is_looked_into_at_once(net: Network) -> None:
+async def test_interruption_is_looked_into_at_once(net: SimulatedCluster) -> None:
     """After an interruption nobody waits for the next interval."""
-    client = await net.houses[0].client("ann", "lobby")
+    client = await net.gateways[0].client("ann", "lobby")
     await lose(net, "a")
     sink = net.engines[0].sink
     assert sink is not None
@@ -100,29 +116,29 @@ async def test_interruption_is_looked_into_at_once(net: Network) -> None:
 
 async def test_other_node_is_repaired() -> None:
     """A node mends what was published on another and lost on the way to it."""
-    async with network(2) as net:
-        client = await net.houses[1].client("ann", "lobby")
+    async with simulated_cluster(2) as net:
+        client = await net.gateways[1].client("ann", "lobby")
         net.engines[1].losing = True
         await say(net, "a", "b")
         net.engines[1].losing = False
         await say(net, "c")
         assert contents(client) == ["a", "b", "c"]
-        assert gaps(net.houses[1], "repaired") == 1
+        assert gaps(net.gateways[1], "repaired") == 1
 
 
-async def test_repeats_are_dropped(net: Network) -> None:
+async def test_repeats_are_dropped(net: SimulatedCluster) -> None:
     """What the bus brings twice is told once, and counted."""
-    house = net.houses[0]
-    client = await house.client("ann", "lobby")
+    running = net.gateways[0]
+    client = await running.client("ann", "lobby")
     net.engines[0].doubling = True
     await say(net, "a", "b")
     assert contents(client) == ["a", "b"]
-    assert house.count("repeats_total", namespace="rooms") == 2
+    assert running.count("repeats_total", namespace="rooms") == 2
 
 
-async def test_order_is_restored(net: Network) -> None:
+async def test_order_is_restored(net: SimulatedCluster) -> None:
     """What the bus mixes up is told in order, and late comers are repeats."""
-    client = await net.houses[0].client("ann", "lobby")
+    client = await net.gateways[0].client("ann", "lobby")
     engine = net.engines[0]
     engine.keeping = True
     await say(net, "a", "b", "c", "d")
@@ -131,9 +147,9 @@ async def test_order_is_restored(net: Network) -> None:
     assert contents(client) == ["a", "b", "c", "d"]
 
 
-async def test_what_comes_during_a_repair_waits(net: Network) -> None:
+async def test_what_comes_during_a_repair_waits(net: SimulatedCluster) -> None:
     """While the missing is read nothing is told; then all goes out in order."""
-    client = await net.houses[0].client("ann", "lobby")
+    client = await net.gateways[0].client("ann", "lobby")
     engine = net.engines[0]
     await say(net, "a")
     await lose(net, "b")
@@ -146,9 +162,9 @@ async def test_what_comes_during_a_repair_waits(net: Network) -> None:
     assert contents(client) == ["a", "b", "c", "d", "e"]
 
 
-async def test_second_gap_during_a_repair(net: Network) -> None:
+async def test_second_gap_during_a_repair(net: SimulatedCluster) -> None:
     """A gap among what is held is read as well."""
-    client = await net.houses[0].client("ann", "lobby")
+    client = await net.gateways[0].client("ann", "lobby")
     engine = net.engines[0]
     await lose(net, "a")
     engine.gate = asyncio.Event()
@@ -160,15 +176,15 @@ async def test_second_gap_during_a_repair(net: Network) -> None:
     assert contents(client) == ["a", "b", "c", "d"]
 
 
-async def test_what_is_held_is_bounded(net: Network) -> None:
+async def test_what_is_held_is_bounded(net: SimulatedCluster) -> None:
     """More than the bound is not kept in memory; what goes beyond is not passed over either."""
-    house = net.houses[0]
-    client = await house.client("ann", "lobby")
+    running = net.gateways[0]
+    client = await running.client("ann", "lobby")
     engine = net.engines[0]
     await lose(net, "a")
     engine.gate = asyncio.Event()
     await say(net, *range(HELD + 5))
-    held = house.gateway.node.hub.paused(LOBBY)
+    held = running.gateway.node.hub.paused(LOBBY)
     assert held is not None
     assert len(held) == HELD
     engine.gate.set()
@@ -176,13 +192,13 @@ async def test_what_is_held_is_bounded(net: Network) -> None:
     assert offsets(client) == list(range(1, HELD + 7))
 
 
-async def test_excluded_stays_excluded(net: Network) -> None:
+async def test_excluded_stays_excluded(net: SimulatedCluster) -> None:
     """A publication that only came late is still not told to the one it was not for."""
-    house = net.houses[0]
-    ann, bob = [await house.client(name, "lobby") for name in ("ann", "bob")]
+    running = net.gateways[0]
+    ann, bob = [await running.client(name, "lobby") for name in ("ann", "bob")]
     engine = net.engines[0]
     engine.keeping = True
-    own = house.gateway.connections("ann")[0].id
+    own = running.gateway.connections("ann")[0].id
     await say(net, "a")
     await say(net, "not for ann", exclude=own)
     engine.bring(1, 0)
@@ -190,9 +206,9 @@ async def test_excluded_stays_excluded(net: Network) -> None:
     assert (contents(ann), contents(bob)) == (["a", "b"], ["a", "not for ann", "b"])
 
 
-async def test_store_away_during_a_repair(net: Network) -> None:
+async def test_store_away_during_a_repair(net: SimulatedCluster) -> None:
     """While the engine gives no answer what comes waits; it is asked again until it does."""
-    client = await net.houses[0].client("ann", "lobby")
+    client = await net.gateways[0].client("ann", "lobby")
     engine = net.engines[0]
     engine.keeping = True
     await say(net, "a", "b")
@@ -205,53 +221,53 @@ async def test_store_away_during_a_repair(net: Network) -> None:
     assert contents(client) == ["a", "b"]
 
 
-async def test_engine_out_of_order_during_a_repair(net: Network) -> None:
+async def test_engine_out_of_order_during_a_repair(net: SimulatedCluster) -> None:
     """An error nobody expected is recorded, and leaves no channel silent for ever."""
-    house, engine = net.houses[0], net.engines[0]
-    client = await house.client("ann", "lobby")
+    running, engine = net.gateways[0], net.engines[0]
+    client = await running.client("ann", "lobby")
     await lose(net, "a")
     engine.error = ValueError("odd")
-    house.gateway.node.gap_repair.suspect_gap(LOBBY)
+    running.gateway.node.gap_repair.suspect_gap(LOBBY)
     engine.error = None
-    assert house.events(Event.INTERNAL_ERROR) == 1
+    assert running.events(Event.INTERNAL_ERROR) == 1
     await net.advance(RETRY)
     assert contents(client) == ["a"]
 
 
-async def test_everybody_leaves_during_a_repair(net: Network) -> None:
+async def test_everybody_leaves_during_a_repair(net: SimulatedCluster) -> None:
     """A repair nobody waits for any more ends, whether the engine answers or not."""
-    house, engine = net.houses[0], net.engines[0]
+    running, engine = net.gateways[0], net.engines[0]
     for away in (False, True):
-        client = await house.client("ann", "lobby")
+        client = await running.client("ann", "lobby")
         await lose(net, "a")
         engine.gate, engine.away = None if away else asyncio.Event(), away
-        house.gateway.node.gap_repair.suspect_gap(LOBBY)
-        house.gateway.node.gap_repair.suspect_gap(LOBBY)
+        running.gateway.node.gap_repair.suspect_gap(LOBBY)
+        running.gateway.node.gap_repair.suspect_gap(LOBBY)
         await ask(client, "leave", roomId="lobby")
         if engine.gate is not None:
             engine.gate.set()
         await settle()
         engine.gate, engine.away = None, False
         await net.advance(RETRY)
-        assert house.gateway.node.hub.paused(LOBBY) is None
-        assert len(house.gateway.node.hub) == 0
-    house.gateway.node.gap_repair.suspect_gap(LOBBY)
-    assert gaps(house, "repaired") == 0
+        assert running.gateway.node.hub.paused(LOBBY) is None
+        assert len(running.gateway.node.hub) == 0
+    running.gateway.node.gap_repair.suspect_gap(LOBBY)
+    assert gaps(running, "repaired") == 0
 
 
 # -- coming while it is mended
 
 
-async def test_joining_during_a_repair(net: Network) -> None:
+async def test_joining_during_a_repair(net: SimulatedCluster) -> None:
     """Who comes while a gap is read is told nothing twice and misses nothing."""
-    house, engine = net.houses[0], net.engines[0]
-    ann = await house.client("ann", "lobby")
+    running, engine = net.gateways[0], net.engines[0]
+    ann = await running.client("ann", "lobby")
     await say(net, "a")
     await lose(net, "b")
     engine.gate = gate = asyncio.Event()
     await say(net, "c")
     engine.gate = None
-    bob = await house.client("bob", "lobby")
+    bob = await running.client("bob", "lobby")
     assert bob.last("room_joined")["position"]["offset"] == 3
     await say(net, "d")
     gate.set()
@@ -261,24 +277,24 @@ async def test_joining_during_a_repair(net: Network) -> None:
     assert contents(bob) == ["d", "e"]
 
 
-async def test_joining_before_the_push_arrives(net: Network) -> None:
+async def test_joining_before_the_push_arrives(net: SimulatedCluster) -> None:
     """Who was answered further than the bus had come is not told the same again, but all else is."""
-    house, engine = net.houses[0], net.engines[0]
-    ann = await house.client("ann", "lobby")
+    running, engine = net.gateways[0], net.engines[0]
+    ann = await running.client("ann", "lobby")
     await say(net, "a")
     engine.keeping = True
     await say(net, "b", "c")
-    bob = await house.client("bob", "lobby")
+    bob = await running.client("bob", "lobby")
     assert bob.last("room_joined")["position"]["offset"] == 3
     engine.bring()
     await say(net, "d", "e")
     assert (contents(ann), contents(bob)) == (["a", "b", "c", "d", "e"], ["d", "e"])
 
 
-async def test_gap_between_reading_and_hearing(net: Network) -> None:
+async def test_gap_between_reading_and_hearing(net: SimulatedCluster) -> None:
     """When what is heard does not go on where the answer ends, the newcomer comes in once more."""
-    house, engine = net.houses[0], net.engines[0]
-    bob = await house.client("bob")
+    running, engine = net.gateways[0], net.engines[0]
+    bob = await running.client("bob")
     engine.gate = gate = asyncio.Event()
     bob.send({"type": "join", "data": {"roomId": "lobby"}})
     await settle()
@@ -297,10 +313,10 @@ async def test_gap_between_reading_and_hearing(net: Network) -> None:
     assert contents(bob) == ["c"]
 
 
-async def test_newcomer_brings_news_of_another_epoch(net: Network) -> None:
+async def test_newcomer_brings_news_of_another_epoch(net: SimulatedCluster) -> None:
     """When a join shows that the stream is another one, everyone is told and may come back."""
-    house = net.houses[0]
-    ann, bob = await house.client("ann", "lobby"), await house.client("bob")
+    running = net.gateways[0]
+    ann, bob = await running.client("ann", "lobby"), await running.client("bob")
     await say(net, "a")
     await net.store.streams.remove(LOBBY)
     await ask(bob, "join", roomId="lobby")
@@ -316,15 +332,15 @@ async def test_newcomer_brings_news_of_another_epoch(net: Network) -> None:
 
 async def test_trimmed() -> None:
     """When the engine has forgotten what is missing, everyone is told to come back."""
-    async with network(1, open_settings(history_size=2)) as net:
-        house = net.houses[0]
-        clients = [await house.client(name, "lobby") for name in ("ann", "bob")]
+    async with simulated_cluster(1, open_settings(history_size=2)) as net:
+        running = net.gateways[0]
+        clients = [await running.client(name, "lobby") for name in ("ann", "bob")]
         await say(net, "a")
         await lose(net, *"bcde")
         await say(net, "f")
         assert [contents(each) for each in clients] == [["a"]] * 2
         assert [removals(each) for each in clients] == [["insufficient_state"]] * 2
-        assert (gaps(house, "repaired"), gaps(house, "lost")) == (0, 1)
+        assert (gaps(running, "repaired"), gaps(running, "lost")) == (0, 1)
         position = clients[0].last("room_joined")["position"]
         since = {"offset": 1, "epoch": position["epoch"]}
         await ask(clients[0], "join", roomId="lobby", since=since)
@@ -334,26 +350,26 @@ async def test_trimmed() -> None:
         assert contents(clients[0]) == ["a", "g"]
 
 
-async def test_too_many(net: Network) -> None:
+async def test_too_many(net: SimulatedCluster) -> None:
     """More than the limit of a recovery are not told one by one."""
-    client = await net.houses[0].client("ann", "lobby")
+    client = await net.gateways[0].client("ann", "lobby")
     await lose(net, *range(RECOVERY_LIMIT + 1))
     await net.advance(COMPARED)
     assert (contents(client), removals(client)) == ([], ["insufficient_state"])
 
 
-async def test_as_many_as_the_limit(net: Network) -> None:
+async def test_as_many_as_the_limit(net: SimulatedCluster) -> None:
     """As many as the limit of a recovery are."""
-    client = await net.houses[0].client("ann", "lobby")
+    client = await net.gateways[0].client("ann", "lobby")
     await lose(net, *range(RECOVERY_LIMIT))
     await net.advance(COMPARED)
     assert contents(client) == list(range(RECOVERY_LIMIT))
 
 
 @pytest.mark.parametrize("followed", [True, False])
-async def test_another_epoch(net: Network, followed: bool) -> None:
+async def test_another_epoch(net: SimulatedCluster, followed: bool) -> None:
     """When the store has lost the stream, everyone is told, by the next publication or by comparing."""
-    client = await net.houses[0].client("ann", "lobby")
+    client = await net.gateways[0].client("ann", "lobby")
     await say(net, "a")
     await net.store.streams.remove(LOBBY)
     if followed:
@@ -363,9 +379,9 @@ async def test_another_epoch(net: Network, followed: bool) -> None:
     assert (contents(client), removals(client)) == (["a"], ["insufficient_state"])
 
 
-async def test_epoch_changes_during_a_repair(net: Network) -> None:
+async def test_epoch_changes_during_a_repair(net: SimulatedCluster) -> None:
     """A publication of a newer epoch than what was read is not taken for an old one."""
-    client = await net.houses[0].client("ann", "lobby")
+    client = await net.gateways[0].client("ann", "lobby")
     engine = net.engines[0]
     await say(net, "a")
     await lose(net, "b")
@@ -378,15 +394,15 @@ async def test_epoch_changes_during_a_repair(net: Network) -> None:
     assert (contents(client), removals(client)) == (["a", "b", "c"], ["insufficient_state"])
 
 
-async def test_late_word_of_an_older_epoch(net: Network) -> None:
+async def test_late_word_of_an_older_epoch(net: SimulatedCluster) -> None:
     """What comes from a stream that is no more is dropped, and costs nobody the subscription."""
-    house, engine = net.houses[0], net.engines[0]
-    stale = await house.client("ann", "lobby")
+    running, engine = net.gateways[0], net.engines[0]
+    stale = await running.client("ann", "lobby")
     engine.keeping = True
     await say(net, "old")
     await net.store.streams.remove(LOBBY)
     await ask(stale, "leave", roomId="lobby")
-    client = await house.client("bob", "lobby")
+    client = await running.client("bob", "lobby")
     engine.bring()
     await say(net, "new")
     assert (contents(client), removals(client)) == (["new"], [])
@@ -394,36 +410,36 @@ async def test_late_word_of_an_older_epoch(net: Network) -> None:
 
 async def test_who_is_ahead_stays() -> None:
     """Who was answered up to where the stream goes on has lost nothing."""
-    async with network(1, open_settings(history_size=2)) as net:
-        house = net.houses[0]
-        ann = await house.client("ann", "lobby")
+    async with simulated_cluster(1, open_settings(history_size=2)) as net:
+        running = net.gateways[0]
+        ann = await running.client("ann", "lobby")
         await lose(net, *"abcd")
-        bob = await house.client("bob", "lobby")
+        bob = await running.client("bob", "lobby")
         await net.advance(COMPARED)
         await say(net, "e")
         assert (contents(ann), removals(ann)) == ([], ["insufficient_state"])
         assert (contents(bob), removals(bob)) == (["e"], [])
 
 
-async def test_all_leave_before_they_are_told(net: Network) -> None:
+async def test_all_leave_before_they_are_told(net: SimulatedCluster) -> None:
     """A channel that was left in the same turn as it was lost needs nothing."""
-    house = net.houses[0]
-    client = await house.client("ann", "lobby")
+    running = net.gateways[0]
+    client = await running.client("ann", "lobby")
     await net.store.streams.remove(LOBBY)
-    house.gateway.node.gap_repair.suspect_gap(LOBBY)
+    running.gateway.node.gap_repair.suspect_gap(LOBBY)
     await ask(client, "leave", roomId="lobby")
-    assert (len(house.gateway.node.hub), gaps(house, "lost")) == (0, 0)
+    assert (len(running.gateway.node.hub), gaps(running, "lost")) == (0, 0)
 
 
 async def test_held_goes_on_after_a_loss() -> None:
     """What came after the place from where the channel goes on is told to those who stayed."""
-    async with network(1, open_settings(history_size=2)) as net:
-        house, engine = net.houses[0], net.engines[0]
-        await house.client("ann", "lobby")
+    async with simulated_cluster(1, open_settings(history_size=2)) as net:
+        running, engine = net.gateways[0], net.engines[0]
+        await running.client("ann", "lobby")
         await lose(net, *"abcd")
-        bob = await house.client("bob", "lobby")
+        bob = await running.client("bob", "lobby")
         engine.gate = asyncio.Event()
-        house.gateway.node.gap_repair.suspect_gap(LOBBY)
+        running.gateway.node.gap_repair.suspect_gap(LOBBY)
         await say(net, "e")
         await lose(net, "f")
         await say(net, "g")
@@ -432,14 +448,14 @@ async def test_held_goes_on_after_a_loss() -> None:
         assert contents(bob) == ["e", "f", "g"]
 
 
-async def test_announced_but_not_to_be_read(net: Network) -> None:
+async def test_announced_but_not_to_be_read(net: SimulatedCluster) -> None:
     """When the engine never shows what it announced, that is a loss after a few answers."""
-    house = net.houses[0]
-    client = await house.client("ann", "lobby")
+    running = net.gateways[0]
+    client = await running.client("ann", "lobby")
     sink = net.engines[0].sink
     assert sink is not None
     await say(net, "a")
-    page = await house.gateway.history(ROOM)
+    page = await running.gateway.history(ROOM)
     draft = Draft(id="x", time=0, data="from nowhere")
     odd = page.publications[0].at(9, draft)
     sink.on_publication(LOBBY, odd, page.position.epoch, None)
@@ -449,9 +465,9 @@ async def test_announced_but_not_to_be_read(net: Network) -> None:
 
 async def test_without_history_what_comes_is_told() -> None:
     """Where nothing is kept a gap is counted, and the listener told what came."""
-    async with network(1, open_settings(history_size=0)) as net:
-        house = net.houses[0]
-        client = await house.client("ann", "lobby")
+    async with simulated_cluster(1, open_settings(history_size=0)) as net:
+        running = net.gateways[0]
+        client = await running.client("ann", "lobby")
         await lose(net, "a")
         await say(net, "b")
         assert (contents(client), removals(client)) == (["b"], [])
@@ -461,18 +477,18 @@ async def test_without_history_what_comes_is_told() -> None:
         await say(net, "d")
         assert (contents(client), removals(client)) == (["b", "d"], [])
         await net.store.streams.remove(LOBBY)
-        other = await house.client("bob", "lobby")
+        other = await running.client("bob", "lobby")
         await say(net, "e")
         assert (contents(client), contents(other)) == (["b", "d", "e"], ["e"])
-        assert gaps(house, "lost") == 4
+        assert gaps(running, "lost") == 4
 
 
-async def test_what_the_application_chose_stays(net: Network) -> None:
+async def test_what_the_application_chose_stays(net: SimulatedCluster) -> None:
     """A client that did not ask for a channel could not ask for it again: it goes on after the loss."""
-    house, engine = net.houses[0], net.engines[0]
-    ann, bob = await house.client("ann"), await house.client("bob")
+    running, engine = net.gateways[0], net.engines[0]
+    ann, bob = await running.client("ann"), await running.client("bob")
     grant = policy.trusted(Subscribe(channel=LOBBY))
-    subscriptions = house.gateway.node.subscriptions
+    subscriptions = running.gateway.node.subscriptions
     await subscriptions.subscribe(session_of(ann), grant, trusted=True)
     engine.gate = gate = asyncio.Event()
     entering = asyncio.ensure_future(subscriptions.subscribe(session_of(bob), grant, trusted=True))
@@ -487,7 +503,7 @@ async def test_what_the_application_chose_stays(net: Network) -> None:
     assert (contents(ann), contents(bob)) == (["a", "b", "c"], ["c"])
     assert later == ["a", "b"]
     assert removals(ann) + removals(bob) == []
-    assert gaps(house, "lost") == 1
+    assert gaps(running, "lost") == 1
 
 
 # -- anything at all
@@ -496,8 +512,8 @@ async def test_what_the_application_chose_stays(net: Network) -> None:
 class Reader:
     """A client that checks every word it is told against the last, and comes back when it must."""
 
-    def __init__(self, house: House, name: str) -> None:
-        self.house = house
+    def __init__(self, running: RunningGateway, name: str) -> None:
+        self.running = running
         self.name = name
         self.client: MemoryClient | None = None
         self.inside = self.asking = False
@@ -505,9 +521,9 @@ class Reader:
         self.wanted: tuple[int, str] | None = None
 
     async def connect(self) -> None:
-        """Come to the door."""
-        self.client = await connect(self.house.gateway)
-        await self.house.authenticate(self.client, self.name)
+        """Begin a handshake."""
+        self.client = await connect(self.running.gateway)
+        await self.running.authenticate(self.client, self.name)
         forget(self.client)
 
     async def join(self) -> None:
@@ -568,12 +584,12 @@ ACTIONS = (
 class Storm:
     """Does anything to a node, and to its readers."""
 
-    def __init__(self, net: Network, seed: int) -> None:
+    def __init__(self, net: SimulatedCluster, seed: int) -> None:
         self.net = net
         self.random = Random(seed)
         self.engine: NodeEngine = net.engines[0]
-        self.namespace = net.houses[0].gateway.settings.namespaces["rooms"]
-        self.readers = [Reader(net.houses[0], f"user{number}") for number in range(3)]
+        self.namespace = net.gateways[0].gateway.settings.namespaces["rooms"]
+        self.readers = [Reader(net.gateways[0], f"user{number}") for number in range(3)]
 
     async def publish(self, *, lost: bool) -> None:
         """Say the epoch and the number a publication will have."""
@@ -655,7 +671,7 @@ class Storm:
 )
 async def test_no_silent_gap_and_no_repeat(size: int, seed: int, actions: list[str]) -> None:
     """Whatever the bus and the store do, each listener is told every number once, or that it was not."""
-    async with network(1, open_settings(history_size=size)) as net:
+    async with simulated_cluster(1, open_settings(history_size=size)) as net:
         storm = Storm(net, seed)
         for reader in storm.readers:
             await reader.connect()

@@ -9,7 +9,16 @@ from portward.model.limits import KIB, Rate
 from portward.node.sessions.pacing import ANSWER, PACED
 from portward.settings.limits import Limits, RateLimit
 from portward.testing import MemoryClient
-from tests.house import House, ask, errors, kinds, running, session_of, settings, settle
+from tests.running_gateway import (
+    RunningGateway,
+    ask,
+    errors,
+    kinds,
+    run_gateway,
+    session_of,
+    settings,
+    settle,
+)
 
 ENDLESS = RateLimit(rate=Rate(0, 1.0, 1))
 FREE = Limits(messages=ENDLESS, auth=ENDLESS, attempts=ENDLESS, join=ENDLESS, history=ENDLESS)
@@ -18,10 +27,10 @@ SLACK = 8 * KIB
 
 
 @pytest.fixture
-async def house() -> AsyncIterator[House]:
+async def running() -> AsyncIterator[RunningGateway]:
     """A gateway without limits per user."""
-    async with running(settings(rooms={"limits": FREE})) as house:
-        yield house
+    async with run_gateway(settings(rooms={"limits": FREE})) as running:
+        yield running
 
 
 def rooms(*names: str, **since: dict[str, Any]) -> list[dict[str, Any]]:
@@ -29,10 +38,10 @@ def rooms(*names: str, **since: dict[str, Any]) -> list[dict[str, Any]]:
     return [{"roomId": name, **({"since": since[name]} if name in since else {})} for name in names]
 
 
-async def fill(house: House, room: str, count: int, size: int = 10) -> None:
+async def fill(running: RunningGateway, room: str, count: int, size: int = 10) -> None:
     """Publish so many messages."""
     for number in range(count):
-        await house.gateway.publish(f"rooms:{room}", f"{number} " + "x" * size)
+        await running.gateway.publish(f"rooms:{room}", f"{number} " + "x" * size)
 
 
 def told(client: MemoryClient, room: str) -> list[int]:
@@ -47,9 +56,9 @@ def told(client: MemoryClient, room: str) -> list[int]:
     return found
 
 
-async def test_each_is_answered_and_then_all(house: House) -> None:
+async def test_each_is_answered_and_then_all(running: RunningGateway) -> None:
     """One answer a room with the id of the message, and one at the end that names them all."""
-    ann = await house.client("ann")
+    ann = await running.client("ann")
     await ask(ann, "join", id="j", rooms=rooms("a", "b c", "a", "c"))
     answers = [each for each in ann.received if each.get("id") == "j"]
     assert [each["type"] for each in answers] == ["room_joined", "error", "room_joined", "joined"]
@@ -62,9 +71,9 @@ async def test_each_is_answered_and_then_all(house: House) -> None:
     assert len(session_of(ann).subscriptions) == 2
 
 
-async def test_nothing_to_join(house: House) -> None:
+async def test_nothing_to_join(running: RunningGateway) -> None:
     """An empty list is answered with its end alone."""
-    ann = await house.client("ann")
+    ann = await running.client("ann")
     ann.received.clear()
     await ask(ann, "join", id="j", rooms=[])
     assert [each["data"] for each in ann.received] == [{"rooms": [], "failed": []}]
@@ -84,20 +93,20 @@ async def test_nothing_to_join(house: House) -> None:
         {},
     ],
 )
-async def test_what_is_no_such_message(house: House, data: dict[str, Any]) -> None:
+async def test_what_is_no_such_message(running: RunningGateway, data: dict[str, Any]) -> None:
     """A list of more than 128, or mixed with a single room, or of something else is refused whole."""
-    ann = await house.client("ann")
+    ann = await running.client("ann")
     await ask(ann, "join", id="j", **data)
     assert [each["data"]["code"] for each in ann.all("error")] == ["invalid_structure"]
     assert session_of(ann).subscriptions == {}
 
 
-async def test_128_rooms(house: House) -> None:
+async def test_128_rooms(running: RunningGateway) -> None:
     """As many as one connection may be in are joined by one message."""
-    ann = await house.client("ann")
+    ann = await running.client("ann")
     names = [f"r{number}" for number in range(128)]
     for name in (*names, "onemore"):
-        await house.room(name)
+        await running.room(name)
     await ask(ann, "join", id="j", rooms=rooms(*names))
     assert ann.last("joined") == {"rooms": names, "failed": []}
     await ask(ann, "join", id="k", rooms=rooms("one more"))
@@ -105,12 +114,12 @@ async def test_128_rooms(house: House) -> None:
     assert ann.last("joined")["failed"] == [{"roomId": "onemore", "code": "limit_exceeded"}]
 
 
-async def test_one_refused_spoils_no_other(house: House) -> None:
+async def test_one_refused_spoils_no_other(running: RunningGateway) -> None:
     """A full room and one that is closed to the user are refused by themselves."""
-    await house.room("full", maxParticipants=1)
-    await house.room("closed", permissions={"read": ["staff"], "write": ["staff"]})
-    await house.client("bob", "full")
-    ann = await house.client("ann")
+    await running.room("full", maxParticipants=1)
+    await running.room("closed", permissions={"read": ["staff"], "write": ["staff"]})
+    await running.client("bob", "full")
+    ann = await running.client("ann")
     await ask(ann, "join", rooms=rooms("open", "full", "closed", "also"))
     assert ann.last("joined")["rooms"] == ["open", "also"]
     codes = {each["roomId"]: each["code"] for each in ann.last("joined")["failed"]}
@@ -120,8 +129,8 @@ async def test_one_refused_spoils_no_other(house: House) -> None:
 async def test_the_limit_on_joins_counts_each() -> None:
     """Rooms beyond the limit are refused with a time, and the message counts as one refusal."""
     limits = Limits(messages=ENDLESS, auth=ENDLESS, attempts=ENDLESS)
-    async with running(settings(rooms={"limits": limits})) as house:
-        ann = await house.client("ann")
+    async with run_gateway(settings(rooms={"limits": limits})) as running:
+        ann = await running.client("ann")
         names = [f"r{number}" for number in range(60)]
         for number in range(9):
             await ask(ann, "join", rooms=rooms(*names[20:], *names[:20]))
@@ -136,9 +145,9 @@ async def test_the_limit_on_joins_counts_each() -> None:
         assert session_of(ann).refusals <= 1
 
 
-async def test_refused_rooms_are_one_fault(house: House) -> None:
+async def test_refused_rooms_are_one_fault(running: RunningGateway) -> None:
     """A message of which nothing came is one fault, and one of which something came is none."""
-    ann = await house.client("ann")
+    ann = await running.client("ann")
     bad = [f"b {number}" for number in range(100)]
     for _ in range(19):
         await ask(ann, "join", rooms=rooms(*bad))
@@ -151,14 +160,14 @@ async def test_refused_rooms_are_one_fault(house: House) -> None:
     assert ann.closed == (3501, "bad request")
 
 
-async def test_what_was_missed_comes_back(house: House) -> None:
+async def test_what_was_missed_comes_back(running: RunningGateway) -> None:
     """Each room has its own position, and its own answer to whether all is there."""
-    ann = await house.client("ann", "a", "b")
+    ann = await running.client("ann", "a", "b")
     epoch = {each["data"]["roomId"]: each["data"]["position"] for each in ann.all("room_joined")}
     ann.leave(None)
-    await fill(house, "a", 3)
-    await fill(house, "b", 2)
-    back = await house.client("ann")
+    await fill(running, "a", 3)
+    await fill(running, "b", 2)
+    back = await running.client("ann")
     await ask(
         back, "join", rooms=rooms("a", "b", "c", a=epoch["a"], b={"offset": 1, "epoch": "gone"})
     )
@@ -172,21 +181,23 @@ async def test_what_was_missed_comes_back(house: House) -> None:
 # -- paced
 
 
-async def torn(house: House, names: list[str], count: int, size: int) -> list[dict[str, Any]]:
+async def torn(
+    running: RunningGateway, names: list[str], count: int, size: int
+) -> list[dict[str, Any]]:
     """Rooms that were filled while their member was away, as it asks for them."""
-    ann = await house.client("ann", *names)
+    ann = await running.client("ann", *names)
     places = {each["data"]["roomId"]: each["data"]["position"] for each in ann.all("room_joined")}
     ann.leave(None)
     for name in names:
-        await fill(house, name, count, size)
+        await fill(running, name, count, size)
     return rooms(*names, **places)
 
 
-async def test_recovery_waits_for_its_reader(house: House) -> None:
+async def test_recovery_waits_for_its_reader(running: RunningGateway) -> None:
     """A client that does not read is brought one answer more at a time, and never closed for it."""
     names = [f"r{number}" for number in range(16)]
-    wanted = await torn(house, names, 100, 1000)
-    back = await house.client("ann")
+    wanted = await torn(running, names, 100, 1000)
+    back = await running.client("ann")
     back.received.clear()
     back.reading = False
     back.send({"type": "join", "id": "j", "data": {"rooms": wanted}})
@@ -203,14 +214,14 @@ async def test_recovery_waits_for_its_reader(house: House) -> None:
     assert back.last("joined") == {"rooms": names, "failed": []}
     for name in names:
         assert told(back, name) == list(range(1, 101))
-    assert house.closes("slow") == 0
+    assert running.closes("slow") == 0
 
 
-async def test_the_client_is_served_meanwhile(house: House) -> None:
+async def test_the_client_is_served_meanwhile(running: RunningGateway) -> None:
     """While a recovery waits for its reader other messages are answered, and rooms can be left."""
     names = [f"r{number}" for number in range(8)]
-    wanted = await torn(house, names, 100, 2000)
-    back = await house.client("ann")
+    wanted = await torn(running, names, 100, 2000)
+    back = await running.client("ann")
     back.received.clear()
     back.reading = False
     back.send({"type": "join", "id": "j", "data": {"rooms": wanted}})
@@ -237,11 +248,11 @@ async def test_the_client_is_served_meanwhile(house: House) -> None:
     assert heartbeat < back.received.index(back.all("joined")[0])
 
 
-async def test_too_many_on_their_way(house: House) -> None:
+async def test_too_many_on_their_way(running: RunningGateway) -> None:
     """No more rooms wait for their reader than one connection may be in."""
     names = [f"r{number}" for number in range(4)]
-    wanted = await torn(house, names, 100, 3000)
-    back = await house.client("ann")
+    wanted = await torn(running, names, 100, 3000)
+    back = await running.client("ann")
     back.received.clear()
     back.reading = False
     back.send({"type": "join", "data": {"rooms": wanted}})
@@ -253,16 +264,16 @@ async def test_too_many_on_their_way(house: House) -> None:
     assert [each["data"]["code"] for each in back.all("error")] == ["limit_exceeded"]
 
 
-async def test_an_answer_that_is_too_much_comes_in_parts(house: House) -> None:
+async def test_an_answer_that_is_too_much_comes_in_parts(running: RunningGateway) -> None:
     """More than one answer can take follows as ordinary messages, in order, before what is new."""
-    (wanted,) = await torn(house, ["r"], 290, 4000)
-    back = await house.client("ann")
+    (wanted,) = await torn(running, ["r"], 290, 4000)
+    back = await running.client("ann")
     back.received.clear()
     back.reading = False
     back.send({"type": "join", "id": "j", "data": wanted})
     await settle()
     assert back.unsent() <= ANSWER + SLACK
-    await house.gateway.publish("rooms:r", "new")
+    await running.gateway.publish("rooms:r", "new")
     for _ in range(50):
         assert back.unsent() <= ANSWER + SLACK
         back.read()
@@ -276,33 +287,33 @@ async def test_an_answer_that_is_too_much_comes_in_parts(house: House) -> None:
     assert told(back, "r") == list(range(1, 292))
     assert back.open
     assert back.all("room_left") == []
-    await house.gateway.publish("rooms:r", "newer")
+    await running.gateway.publish("rooms:r", "newer")
     await settle()
     assert told(back, "r")[-1] == 292
 
 
 @pytest.mark.parametrize("way", ["leave", "kick", "revoke", "vanish", "trim"])
-async def test_what_happens_between_two_parts(house: House, way: str) -> None:
+async def test_what_happens_between_two_parts(running: RunningGateway, way: str) -> None:
     """Whoever leaves, loses the room or is gone meanwhile is brought no more of it."""
-    (wanted,) = await torn(house, ["r"], 290, 4000)
-    back = await house.client("ann")
+    (wanted,) = await torn(running, ["r"], 290, 4000)
+    back = await running.client("ann")
     back.received.clear()
     back.reading = False
     back.send({"type": "join", "id": "j", "data": {"rooms": [wanted]}})
     await settle()
     match way:
         case "leave":
-            house.gateway.node.subscriptions.leave(
+            running.gateway.node.subscriptions.leave(
                 session_of(back), next(iter(session_of(back).subscriptions))
             )
         case "kick":
-            await house.gateway.unsubscribe("ann", next(iter(session_of(back).subscriptions)))
+            await running.gateway.unsubscribe("ann", next(iter(session_of(back).subscriptions)))
         case "revoke":
-            await house.gateway.revoke(user="ann")
+            await running.gateway.revoke(user="ann")
         case "vanish":
             back.leave(None)
         case _:
-            await house.gateway.node.engine.streams.remove(
+            await running.gateway.node.engine.streams.remove(
                 next(iter(session_of(back).subscriptions))
             )
     for _ in range(50):
@@ -310,18 +321,18 @@ async def test_what_happens_between_two_parts(house: House, way: str) -> None:
         back.reading = False
         await settle()
     back.read()
-    await house.advance(3.0)
+    await running.advance(3.0)
     assert len(told(back, "r")) < 290
     left = [each["data"].get("reason") for each in back.all("room_left")]
     assert left == {"kick": ["unsubscribed"], "trim": ["insufficient_state"]}.get(way, [])
     assert "internal" not in str(errors(back)).lower()
 
 
-async def test_a_burst_of_joins_waits_for_its_reader(house: House) -> None:
+async def test_a_burst_of_joins_waits_for_its_reader(running: RunningGateway) -> None:
     """Eighteen joins at once with much to recover are all answered, and the client is not closed."""
     names = [f"r{number}" for number in range(18)]
-    wanted = await torn(house, names, 100, 2500)
-    back = await house.client("ann")
+    wanted = await torn(running, names, 100, 2500)
+    back = await running.client("ann")
     back.received.clear()
     back.reading = False
     for each in wanted:

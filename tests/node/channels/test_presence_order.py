@@ -6,9 +6,9 @@ from portward.model.channel import Channel
 from portward.model.events import BusEvent, UserJoined, UserLeft
 from portward.node.channels.presence_order import CAPACITY, WINDOW, PresenceOrder
 from portward.testing import FakeClock
-from tests.house import LOBBY, forget, kinds, settle
 from tests.node.cluster.test_bus_events import sink_of
-from tests.node.network import network
+from tests.node.simulated_cluster import simulated_cluster
+from tests.running_gateway import LOBBY, forget, kinds, settle
 
 
 def joined(order: int, user: str = "bob", channel: Channel = LOBBY) -> UserJoined:
@@ -77,9 +77,9 @@ def test_the_table_is_bounded() -> None:
 
 async def test_others_hear_coming_and_going_in_turn() -> None:
     """A going that was overtaken by the next coming is not told, nor is that coming."""
-    async with network() as net:
-        house = net.houses[0]
-        ann = await house.client("ann", "lobby")
+    async with simulated_cluster() as net:
+        running = net.gateways[0]
+        ann = await running.client("ann", "lobby")
         forget(ann)
         events: list[BusEvent] = [joined(1_000), joined(1_003), left(1_002), left(1_004)]
         for event in events:

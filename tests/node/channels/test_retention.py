@@ -10,7 +10,7 @@ from portward.node.channels.retention import LEAST, MOST, SLACK, kept_until, sta
 from portward.security.tokens import sign
 from portward.settings import Secret, Settings
 from portward.settings.tokens import Tokens
-from tests.house import House, ask, errors, kinds, running, settings, settle
+from tests.running_gateway import RunningGateway, ask, errors, kinds, run_gateway, settings, settle
 
 SECRET = "Kq3vT9xw2LmZ7sRb5nYc8dHf1gJp4uXa"
 NOW = 1_000_000.0
@@ -62,17 +62,17 @@ def given(**tokens: Any) -> Settings:
     return settings(tokens=Tokens(secrets=(Secret(SECRET),), **tokens))
 
 
-async def outcome(house: House, token: str) -> str:
+async def outcome(running: RunningGateway, token: str) -> str:
     """What a client is answered to this token."""
-    client = await house.client()
+    client = await running.client()
     await ask(client, "auth", token=token)
     return kinds(client)[-1] if not errors(client) else str(errors(client)[0])
 
 
-async def leap(house: House, seconds: float) -> None:
+async def leap(running: RunningGateway, seconds: float) -> None:
     """Leap over all at once, and let the engine drop what it no longer keeps."""
-    house.clock.stall(seconds)
-    await house.gateway.node.engine.sweep()
+    running.clock.stall(seconds)
+    await running.gateway.node.engine.sweep()
     await settle()
 
 
@@ -95,44 +95,44 @@ async def test_a_reload_brings_no_revoked_token_back(
     by: str, before: Mapping[str, Any], after: Mapping[str, Any]
 ) -> None:
     """What was revoked under other settings is refused until it would have expired."""
-    async with running(given(**before)) as house:
-        now = int(house.clock.time())
+    async with run_gateway(given(**before)) as running:
+        now = int(running.clock.time())
         claims = {"sub": "ann", "jti": "j1", "sid": "s1", "iat": now, "exp": now + DAY}
         token = sign(claims, SECRET)
-        await house.gateway.revoke(**{by: BY.get(by, token)})
-        house.gateway.reload(given(**after))
+        await running.gateway.revoke(**{by: BY.get(by, token)})
+        running.gateway.reload(given(**after))
         for seconds in (1.0, 180.0, HOUR, 22 * HOUR):
-            await leap(house, seconds)
-            assert await outcome(house, token) == REVOKED
+            await leap(running, seconds)
+            assert await outcome(running, token) == REVOKED
         assert await outcome(
-            house, sign(claims | {"sub": "b", "jti": "j2", "sid": "s2"}, SECRET)
+            running, sign(claims | {"sub": "b", "jti": "j2", "sid": "s2"}, SECRET)
         ) == ("auth_success")
 
 
 async def test_a_change_before_the_end_does_not_matter_either() -> None:
     """A life that is allowed again and again, with other issuers between, forgets nothing."""
-    async with running(given(max_lifetime=60.0)) as house:
-        now = int(house.clock.time())
+    async with run_gateway(given(max_lifetime=60.0)) as running:
+        now = int(running.clock.time())
         token = sign({"sub": "ann", "jti": "j1", "iat": now, "exp": now + 300 * DAY}, SECRET)
-        await house.gateway.revoke(jti="j1")
+        await running.gateway.revoke(jti="j1")
         for change in ({"issuer": "https://other"}, {"max_lifetime": DAY}, {"leeway": 60.0}):
-            house.gateway.reload(given(**change))
-            await leap(house, 90 * DAY)
-        house.gateway.reload(given())
-        assert await outcome(house, token) == REVOKED
+            running.gateway.reload(given(**change))
+            await leap(running, 90 * DAY)
+        running.gateway.reload(given())
+        assert await outcome(running, token) == REVOKED
 
 
 async def test_a_session_stays_revoked_under_another_session_secret() -> None:
     """The session of a revoked user is not resumed, whichever secret signs session tokens meanwhile."""
     first, second = Secret("a" * 40), Secret("b" * 40)
-    async with running(given(session_secret=first)) as house:
-        ann = await house.client("ann", ttl=DAY)
+    async with run_gateway(given(session_secret=first)) as running:
+        ann = await running.client("ann", ttl=DAY)
         session_token = ann.last("auth_success")["wsToken"]
-        await house.gateway.revoke(user="ann")
+        await running.gateway.revoke(user="ann")
         for secret in (second, first):
-            house.gateway.reload(given(session_secret=secret))
-            await leap(house, 200.0)
-        client = await house.client()
+            running.gateway.reload(given(session_secret=secret))
+            await leap(running, 200.0)
+        client = await running.client()
         await ask(client, "auth", wsToken=session_token)
         assert "auth_success" not in kinds(client)
 
@@ -140,29 +140,29 @@ async def test_a_session_stays_revoked_under_another_session_secret() -> None:
 @pytest.mark.parametrize("by", ["jti", "session", "user", "token"])
 async def test_a_token_that_lives_for_years(by: str) -> None:
     """A token of an open connection is known by its end, however far that is."""
-    async with running(given()) as house:
-        now = int(house.clock.time())
+    async with run_gateway(given()) as running:
+        now = int(running.clock.time())
         claims = {"sub": "ann", "jti": "j1", "sid": "s1", "iat": now, "exp": now + 1000 * DAY}
         token = sign(claims, SECRET)
-        client = await house.client()
+        client = await running.client()
         await ask(client, "auth", token=token)
-        assert await house.gateway.revoke(**{by: BY.get(by, token)}) == 1
-        await leap(house, 999 * DAY)
-        assert await outcome(house, token) == REVOKED
+        assert await running.gateway.revoke(**{by: BY.get(by, token)}) == 1
+        await leap(running, 999 * DAY)
+        assert await outcome(running, token) == REVOKED
 
 
 async def test_revocations_are_forgotten_in_the_end() -> None:
     """A token's revocation ends with the token, any other after 400 days."""
-    async with running(given()) as house:
-        now = int(house.clock.time())
-        revocations = house.gateway.node.context.stores.revocations
-        await house.gateway.revoke(token=sign({"sub": "a", "exp": now + 600}, SECRET))
-        await leap(house, 600 + SLACK - 10)
+    async with run_gateway(given()) as running:
+        now = int(running.clock.time())
+        revocations = running.gateway.node.context.stores.revocations
+        await running.gateway.revoke(token=sign({"sub": "a", "exp": now + 600}, SECRET))
+        await leap(running, 600 + SLACK - 10)
         assert len(await revocations.since(0)) == 1
-        await leap(house, 100)
+        await leap(running, 100)
         assert await revocations.since(0) == ()
-        await house.gateway.revoke(jti="j1")
-        await leap(house, 399 * DAY)
+        await running.gateway.revoke(jti="j1")
+        await leap(running, 399 * DAY)
         assert len(await revocations.since(0)) == 1
-        await leap(house, 2 * DAY)
+        await leap(running, 2 * DAY)
         assert await revocations.since(0) == ()

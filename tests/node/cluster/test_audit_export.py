@@ -29,8 +29,8 @@ from portward.telemetry import AuditEntry, verify_audit
 from portward.telemetry.events import Event
 from portward.telemetry.telemetry import make_telemetry
 from portward.testing import FakeClock
-from tests.house import House, running, settings
-from tests.node.network import Network, NodeEngine, network
+from tests.node.simulated_cluster import NodeEngine, SimulatedCluster, simulated_cluster
+from tests.running_gateway import RunningGateway, run_gateway, settings
 
 KEY = "audit:audit.jsonl:n1"
 CANARY = "canary-4711"
@@ -49,9 +49,9 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def net() -> AsyncIterator[Network]:
+async def net() -> AsyncIterator[SimulatedCluster]:
     """Two nodes on one store."""
-    async with network(2) as net:
+    async with simulated_cluster(2) as net:
         yield net
 
 
@@ -111,28 +111,28 @@ def cut(path: Path, lines: int) -> None:
 async def test_a_checkpoint_is_kept(clock: FakeClock, path: Path) -> None:
     """At the start, every ten seconds when something was recorded, and in the end."""
     engine = MemoryEngine(clock)
-    async with running(given(path), engine=engine, clock=clock) as house:
+    async with run_gateway(given(path), engine=engine, clock=clock) as running:
 
         async def kept() -> int:
             text = await engine.kv.get(Key(KEY))
             return json.loads(text)["seq"] if text else 0
 
-        await until(lambda: not house.gateway.node.background)
+        await until(lambda: not running.gateway.node.background)
         first = await kept()
         assert first >= 1
-        house.gateway.telemetry.record(Event.ADMIN_ACT, method="x")
-        last = house.gateway.telemetry.audit.last
-        await house.advance(CHECKPOINT_INTERVAL)
-        await until(lambda: not house.gateway.node.background)
+        running.gateway.telemetry.record(Event.ADMIN_ACT, method="x")
+        last = running.gateway.telemetry.audit.last
+        await running.advance(CHECKPOINT_INTERVAL)
+        await until(lambda: not running.gateway.node.background)
         assert await kept() == last > first
-        assert house.events(Event.AUDIT_CUT) == 0
-        house.gateway.telemetry.record(Event.ADMIN_ACT, method="y")
+        assert running.events(Event.AUDIT_CUT) == 0
+        running.gateway.telemetry.record(Event.ADMIN_ACT, method="y")
     assert await kept() == last + 2  # what was recorded, and that the server stopped
 
 
 async def test_nothing_new_is_not_written(clock: FakeClock, path: Path) -> None:
     """A node that has nothing to tell does not trouble the store."""
-    net = Network(clock)
+    net = SimulatedCluster(clock)
     engine = NodeEngine(net)
     async with desk(engine, clock, path) as made:
         await made.checkpoints.keep()
@@ -144,7 +144,7 @@ async def test_nothing_new_is_not_written(clock: FakeClock, path: Path) -> None:
 
 async def test_without_a_file_there_are_no_checkpoints(clock: FakeClock) -> None:
     """An audit in memory has no end that could be cut."""
-    engine = NodeEngine(Network(clock))
+    engine = NodeEngine(SimulatedCluster(clock))
     async with desk(engine, clock) as made:
         made.checkpoints.start()
         await made.checkpoints.keep()
@@ -175,7 +175,7 @@ async def test_a_cut_file_is_told_of_at_the_next_start(clock: FakeClock, path: P
 @pytest.mark.p1
 async def test_a_replaced_line_is_told_of(clock: FakeClock, path: Path) -> None:
     """A file that was cut and grew again before anybody compared it is found out by the line."""
-    net = Network(clock)
+    net = SimulatedCluster(clock)
     engine = NodeEngine(net)
     async with desk(engine, clock, path) as made:
         for _ in range(3):
@@ -224,7 +224,7 @@ async def test_a_spoilt_checkpoint_is_told_of(clock: FakeClock, path: Path, text
 
 async def test_nothing_is_written_over_before_it_was_read(clock: FakeClock, path: Path) -> None:
     """While the store cannot be asked, its checkpoint stays; once it answers all is made up for."""
-    net = Network(clock)
+    net = SimulatedCluster(clock)
     engine = NodeEngine(net)
     await net.store.kv.put(Key(KEY), b'{"name":"audit.jsonl","seq":99,"mac":"x"}')
     engine.away = True
@@ -243,7 +243,7 @@ async def test_nothing_is_written_over_before_it_was_read(clock: FakeClock, path
 
 async def test_one_checkpoint_at_a_time(clock: FakeClock, path: Path) -> None:
     """A look that takes long is not overtaken by the next one."""
-    engine = NodeEngine(Network(clock))
+    engine = NodeEngine(SimulatedCluster(clock))
     async with desk(engine, clock, path) as made:
         await asyncio.gather(made.checkpoints.keep(), made.checkpoints.keep())
         assert len(engine.called("kv.get audit")) == 1
@@ -257,9 +257,9 @@ async def listed(engine: Engine) -> list[dict[str, Any]]:
     return [json.loads(text) for text in await engine.kv.read(Key(EVENTS), 20_000)]
 
 
-async def test_security_events_are_shared(net: Network) -> None:
+async def test_security_events_are_shared(net: SimulatedCluster) -> None:
     """What any node audits stands in the list, as in the audit and with its node, the newest first."""
-    first, second = net.houses
+    first, second = net.gateways
     await net.advance(GATHER)
     first.gateway.telemetry.record(Event.AUTH_FAIL, client="c1", reason="expired")
     await net.advance(GATHER)
@@ -277,13 +277,13 @@ async def test_security_events_are_shared(net: Network) -> None:
 
 
 @pytest.mark.p0
-async def test_no_secret_is_shared(net: Network) -> None:
+async def test_no_secret_is_shared(net: SimulatedCluster) -> None:
     """A token that was refused, or revoked, stands in no entry of the list."""
-    house = net.houses[0]
-    client = await house.client()
+    running = net.gateways[0]
+    client = await running.client()
     client.send({"type": "auth", "data": {"token": f"eyJhbGciOiJub25lIn0.{CANARY}."}})
-    token = await house.authenticate(await house.client(), "ann")
-    await house.gateway.revoke(token=token)
+    token = await running.authenticate(await running.client(), "ann")
+    await running.gateway.revoke(token=token)
     await net.advance(GATHER)
     texts = await net.store.kv.read(Key(EVENTS), 1000)
     assert {"auth.fail", "auth.revoke"} <= {json.loads(text)["event"] for text in texts}
@@ -293,18 +293,18 @@ async def test_no_secret_is_shared(net: Network) -> None:
 async def test_an_engine_of_one_process_has_no_list(clock: FakeClock) -> None:
     """Where nobody else could read it, nothing is written."""
     engine = MemoryEngine(clock)
-    async with running(engine=engine, clock=clock) as house:
-        house.gateway.telemetry.record(Event.AUTH_FAIL, reason="expired")
-        await house.advance(2 * GATHER)
+    async with run_gateway(engine=engine, clock=clock) as running:
+        running.gateway.telemetry.record(Event.AUTH_FAIL, reason="expired")
+        await running.advance(2 * GATHER)
     assert await listed(engine) == []
 
 
 async def test_what_waits_at_the_end_is_written(clock: FakeClock) -> None:
     """A node that stops leaves nothing behind, and listens no longer."""
-    net = Network(clock)
+    net = SimulatedCluster(clock)
     engine = NodeEngine(net)
-    async with running(engine=engine, clock=clock) as house:
-        telemetry = house.gateway.telemetry
+    async with run_gateway(engine=engine, clock=clock) as running:
+        telemetry = running.gateway.telemetry
         telemetry.record(Event.AUTH_FAIL, reason="expired")
     told = [each["event"] for each in await listed(net.store)]
     assert told[:2] == ["server.stop", "auth.fail"]
@@ -313,7 +313,7 @@ async def test_what_waits_at_the_end_is_written(clock: FakeClock) -> None:
 
 async def test_events_before_the_start_are_shared(clock: FakeClock, path: Path) -> None:
     """What was wrong with the audit file when it was opened is told too; an earlier run's events are not."""
-    net = Network(clock)
+    net = SimulatedCluster(clock)
     async with desk(NodeEngine(net), clock, path) as made:
         made.telemetry.record(Event.ADMIN_ACT, method="earlier")
     cut(path, 1)
@@ -325,7 +325,7 @@ async def test_events_before_the_start_are_shared(clock: FakeClock, path: Path) 
 
 async def test_batches_keep_the_order(clock: FakeClock) -> None:
     """Many events at once go in a few commands, and stand in the order they were recorded."""
-    net = Network(clock)
+    net = SimulatedCluster(clock)
     engine = NodeEngine(net)
     async with desk(engine, clock) as made:
         made.events.start()
@@ -344,7 +344,7 @@ async def test_batches_keep_the_order(clock: FakeClock) -> None:
 
 async def test_a_store_that_is_away_is_waited_for(clock: FakeClock) -> None:
     """So many events wait and are written once it is back; how many found no room is told."""
-    net = Network(clock)
+    net = SimulatedCluster(clock)
     engine = NodeEngine(net)
     async with desk(engine, clock) as made:
         made.events.start()
@@ -370,16 +370,16 @@ async def test_a_store_that_is_away_is_waited_for(clock: FakeClock) -> None:
 
 async def test_a_stop_while_the_store_is_away(clock: FakeClock) -> None:
     """A node stops although what waits cannot be written."""
-    engine = NodeEngine(Network(clock))
-    async with running(engine=engine, clock=clock) as house:
+    engine = NodeEngine(SimulatedCluster(clock))
+    async with run_gateway(engine=engine, clock=clock) as running:
         engine.away = True
-        house.gateway.telemetry.record(Event.AUTH_FAIL, reason="expired")
-    assert isinstance(house, House)
+        running.gateway.telemetry.record(Event.AUTH_FAIL, reason="expired")
+    assert isinstance(running, RunningGateway)
 
 
 async def test_one_write_at_a_time(clock: FakeClock) -> None:
     """What is recorded while a batch is on its way waits for the next, and nothing is written twice."""
-    net = Network(clock)
+    net = SimulatedCluster(clock)
     engine = NodeEngine(net)
     gate = asyncio.Event()
     original = net.store.kv.prepend

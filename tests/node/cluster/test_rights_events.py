@@ -11,8 +11,8 @@ from portward.model.replies import INSUFFICIENT_STATE
 from portward.model.room import Room, RoomOrigin, RoomPermissions
 from portward.settings.limits import Limits, RateLimit
 from portward.testing import MemoryClient
-from tests.house import LOBBY, House, contents, kinds, offsets, settings
-from tests.slow_engine import SlowEngine, arrive, slow_house
+from tests.running_gateway import LOBBY, RunningGateway, contents, kinds, offsets, settings
+from tests.slow_engine import SlowEngine, arrive, slow_gateway
 from tests.stores import stores
 
 UNLIMITED = RateLimit(rate=Rate(0, 1.0, 1))
@@ -20,17 +20,17 @@ FREE = Limits(messages=UNLIMITED, join=UNLIMITED, auth=UNLIMITED)
 STEPS = 16
 """More steps than a judgement takes."""
 CLOSED = RoomPermissions(read=("staff",), write=("staff",), admin=("boss",))
-Slow = tuple[House, SlowEngine]
+Slow = tuple[RunningGateway, SlowEngine]
 Change = Callable[[SlowEngine], Awaitable[None]]
 
 
 @pytest.fixture
 async def slow() -> AsyncIterator[Slow]:
     """A gateway over a slow engine, with a room that everybody may read."""
-    async with slow_house(settings(rooms={"limits": FREE})) as (house, engine):
+    async with slow_gateway(settings(rooms={"limits": FREE})) as (running, engine):
         await save(engine, Room(id="lobby"))
         await stores(engine.inner).directory.set_roles("ann", frozenset({"user"}))
-        yield house, engine
+        yield running, engine
 
 
 async def save(engine: SlowEngine, room: Room) -> None:
@@ -38,17 +38,17 @@ async def save(engine: SlowEngine, room: Room) -> None:
     await engine.inner.rooms.save(LOBBY, room, RoomOrigin.BACKEND)
 
 
-async def say(house: House, engine: SlowEngine, text: str) -> None:
+async def say(running: RunningGateway, engine: SlowEngine, text: str) -> None:
     """Publish as another node would: stored and announced at once."""
-    namespace = house.gateway.node.namespaces["rooms"]
+    namespace = running.gateway.node.namespaces["rooms"]
     await engine.inner.streams.publish(LOBBY, Draft(id=text, time=0, data=text), namespace, None)
 
 
 async def enter(slow: Slow, **users: str) -> list[MemoryClient]:
     """Members of the room, by name, each with a role of the token beside that of a user."""
-    house, engine = slow
+    running, engine = slow
     return [
-        await arrive(house, engine, user, "lobby", roles=["user", role])
+        await arrive(running, engine, user, "lobby", roles=["user", role])
         for user, role in users.items()
     ]
 
@@ -81,14 +81,14 @@ async def dismiss(engine: SlowEngine) -> None:
 
 async def told(slow: Slow, moment: int, change: Change) -> None:
     """The change is announced; in two of the steps of the judgements something is published."""
-    house, engine = slow
+    running, engine = slow
     await change(engine)
     for step in range(STEPS):
         if step in {moment, moment + 1}:
-            await say(house, engine, f"at {step}")
+            await say(running, engine, f"at {step}")
         await engine.run(1)
     await engine.run()
-    await say(house, engine, "after")
+    await say(running, engine, "after")
     await engine.run()
 
 
@@ -124,12 +124,12 @@ async def test_a_role_that_was_taken_away(slow: Slow, moment: int) -> None:
 @pytest.mark.parametrize("fails", ["rooms.get", "kv.names user_roles"])
 async def test_who_cannot_be_judged_goes_on(slow: Slow, fails: str) -> None:
     """While the store does not say what is right, the rights of before count; nothing is lost."""
-    house, engine = slow
+    running, engine = slow
     (ann,) = await enter(slow, ann="user")
     engine.fails.add(fails)
     for event in (RightsChanged(user="ann"), RightsChanged(channel=LOBBY)):
         await engine.inner.streams.publish_control(event)
-    await say(house, engine, "meanwhile")
+    await say(running, engine, "meanwhile")
     assert contents(ann) == []
     await engine.run()
     await ann.settle()
@@ -139,12 +139,12 @@ async def test_who_cannot_be_judged_goes_on(slow: Slow, fails: str) -> None:
 
 async def test_order_is_kept(slow: Slow) -> None:
     """What was kept back comes after what was published before, and before what comes later."""
-    house, engine = slow
+    running, engine = slow
     (ann,) = await enter(slow, ann="user")
-    await say(house, engine, "0")
+    await say(running, engine, "0")
     await engine.inner.streams.publish_control(RightsChanged(channel=LOBBY))
     for number in range(1, 200):
-        await say(house, engine, str(number))
+        await say(running, engine, str(number))
         await engine.run(number % 2)
     await engine.run()
     await ann.settle()
@@ -153,31 +153,31 @@ async def test_order_is_kept(slow: Slow) -> None:
 
 async def test_too_much_meanwhile(slow: Slow) -> None:
     """What is kept back is bounded: of more the client is told to come again."""
-    house, engine = slow
+    running, engine = slow
     (ann,) = await enter(slow, ann="user")
     await engine.inner.streams.publish_control(RightsChanged(channel=LOBBY))
     for number in range(OUTBOX_COUNT + 1):
-        await say(house, engine, str(number))
+        await say(running, engine, str(number))
     await engine.run()
     await ann.settle()
     assert (kinds(ann), ann.last("room_left")["reason"]) == (["room_left"], INSUFFICIENT_STATE)
-    assert house.gateway.channels() == {}
+    assert running.gateway.channels() == {}
 
 
 @pytest.mark.parametrize("way", ["leave", "torn", "join"])
 async def test_who_goes_meanwhile(slow: Slow, way: str) -> None:
     """Whoever leaves or comes again while judged leaves nothing behind, and gets nothing twice."""
-    house, engine = slow
+    running, engine = slow
     (ann,) = await enter(slow, ann="user")
     await engine.inner.streams.publish_control(RightsChanged(channel=LOBBY))
-    await say(house, engine, "meanwhile")
+    await say(running, engine, "meanwhile")
     if way == "torn":
         ann.leave(None)
     else:
         ann.send({"type": way, "data": {"roomId": "lobby"}})
     await engine.run()
-    await say(house, engine, "after")
+    await say(running, engine, "after")
     await engine.run()
     await ann.settle()
     assert contents(ann) == (["after"] if way == "join" else [])
-    assert house.gateway.node.rights_events._checking == {}
+    assert running.gateway.node.rights_events._checking == {}

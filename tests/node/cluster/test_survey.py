@@ -14,8 +14,8 @@ from portward.node.cluster import Survey, SurveyResult, survey
 from portward.node.cluster.maintenance import TOUCH_INTERVAL
 from portward.node.commands import SurveyedNode
 from portward.telemetry.events import Event
-from tests.house import settle
-from tests.node.network import Network, network
+from tests.node.simulated_cluster import SimulatedCluster, simulated_cluster
+from tests.running_gateway import settle
 from tests.stores import stores
 
 
@@ -41,26 +41,28 @@ async def echoed(node: SurveyedNode, request: Asked) -> Told:
 
 
 @pytest.fixture
-async def net() -> AsyncIterator[Network]:
+async def net() -> AsyncIterator[SimulatedCluster]:
     """Three nodes that know the question."""
-    async with network(3) as net:
+    async with simulated_cluster(3) as net:
         for each in surveys(net):
             each._questions = {echoed.name: echoed}
         await net.advance(TOUCH_INTERVAL)  # by now each knows the others
         yield net
 
 
-def surveys(net: Network) -> list[Survey]:
+def surveys(net: SimulatedCluster) -> list[Survey]:
     """The surveys of the nodes."""
-    return [house.gateway.node.survey for house in net.houses]
+    return [running.gateway.node.survey for running in net.gateways]
 
 
-def uids(net: Network) -> list[str]:
+def uids(net: SimulatedCluster) -> list[str]:
     """The ids of the nodes."""
-    return [house.gateway.operations.uid for house in net.houses]
+    return [running.gateway.operations.uid for running in net.gateways]
 
 
-async def late(net: Network, asking: Coroutine[Any, Any, SurveyResult[Told]]) -> SurveyResult[Told]:
+async def late(
+    net: SimulatedCluster, asking: Coroutine[Any, Any, SurveyResult[Told]]
+) -> SurveyResult[Told]:
     """The result of a question that some node does not answer: it is there when the time is over."""
     task = asyncio.create_task(asking)
     await settle()
@@ -70,7 +72,7 @@ async def late(net: Network, asking: Coroutine[Any, Any, SurveyResult[Told]]) ->
     return await asyncio.wait_for(task, 10)
 
 
-async def test_every_node_answers(net: Network) -> None:
+async def test_every_node_answers(net: SimulatedCluster) -> None:
     """The result has the answers of all nodes in the order of their ids, without a wait."""
     for each in surveys(net):
         result = await each.ask(echoed, Asked())
@@ -81,7 +83,7 @@ async def test_every_node_answers(net: Network) -> None:
         assert result.missing == ()
 
 
-async def test_some_nodes_are_asked(net: Network) -> None:
+async def test_some_nodes_are_asked(net: SimulatedCluster) -> None:
     """A question to chosen nodes is answered by those alone; to the own node it needs no bus."""
     a, b, c = uids(net)
     asker = surveys(net)[0]
@@ -93,7 +95,7 @@ async def test_some_nodes_are_asked(net: Network) -> None:
 
 
 @pytest.mark.parametrize("trouble", ["losing", "keeping"])
-async def test_node_that_is_silent(net: Network, trouble: str) -> None:
+async def test_node_that_is_silent(net: SimulatedCluster, trouble: str) -> None:
     """A node that the bus does not reach is missing once the time is over; the others are there."""
     setattr(net.engines[2], trouble, True)
     a, b, c = uids(net)
@@ -102,10 +104,10 @@ async def test_node_that_is_silent(net: Network, trouble: str) -> None:
     net.engines[2].bring()  # what comes now is too late, and does no harm
     await settle()
     assert surveys(net)[0]._open == {}
-    assert net.houses[0].events(Event.INTERNAL_ERROR) == 0
+    assert net.gateways[0].events(Event.INTERNAL_ERROR) == 0
 
 
-async def test_node_that_died_without_a_word(net: Network) -> None:
+async def test_node_that_died_without_a_word(net: SimulatedCluster) -> None:
     """A node is expected for as long as the store lists it, and no longer."""
     a, b, c = uids(net)
     engine = net.engines[2]
@@ -117,7 +119,7 @@ async def test_node_that_died_without_a_word(net: Network) -> None:
     assert (set(result.answers), result.missing) == ({a, b}, ())
 
 
-async def test_store_is_away(net: Network) -> None:
+async def test_store_is_away(net: SimulatedCluster) -> None:
     """Without the store a node answers for itself at once, and names the nodes it knew."""
     a, b, c = uids(net)
     for engine in net.engines:
@@ -126,7 +128,7 @@ async def test_store_is_away(net: Network) -> None:
     assert (set(result.answers), set(result.missing)) == ({a}, {b, c})
 
 
-async def test_store_that_hangs(net: Network) -> None:
+async def test_store_that_hangs(net: SimulatedCluster) -> None:
     """A store that accepts the question and says nothing more does not hold up the result."""
     a, b, c = uids(net)
     streams = net.engines[0].streams
@@ -141,15 +143,15 @@ async def test_store_that_hangs(net: Network) -> None:
     stuck.set()
 
 
-async def test_node_of_the_version_before(net: Network) -> None:
+async def test_node_of_the_version_before(net: SimulatedCluster) -> None:
     """A node that does not know the question says so at once, and is missing."""
     surveys(net)[1]._questions = {}
     result = await surveys(net)[0].ask(echoed, Asked())
     assert result.missing == (uids(net)[1],)
-    assert net.houses[1].events(Event.INTERNAL_ERROR) == 0
+    assert net.gateways[1].events(Event.INTERNAL_ERROR) == 0
 
 
-async def test_node_that_does_not_know_surveys(net: Network) -> None:
+async def test_node_that_does_not_know_surveys(net: SimulatedCluster) -> None:
     """A node of a version without surveys drops the event, and is missing once the time is over."""
     sink: Any = net.engines[1].sink
     sink._handlers[SurveyAsked] = lambda _: None
@@ -160,7 +162,7 @@ async def test_node_that_does_not_know_surveys(net: Network) -> None:
 @pytest.mark.parametrize(
     "body", [b"7", b"null", b"[]", b"{", b'{"text": 1}', b"[" * 2000, b"", b"\xff"]
 )
-async def test_question_that_cannot_be_read(net: Network, body: bytes) -> None:
+async def test_question_that_cannot_be_read(net: SimulatedCluster, body: bytes) -> None:
     """A request of another form is answered with an error, not with a failure."""
     sink: Any = net.engines[1].sink
     answers: list[SurveyAnswered] = []
@@ -168,25 +170,25 @@ async def test_question_that_cannot_be_read(net: Network, body: bytes) -> None:
     sink.on_control(SurveyAsked(id="q", node="other", question=echoed.name, body=msgspec.Raw(body)))
     await settle()
     assert [(each.node, each.error) for each in answers] == [(uids(net)[1], "unknown request")]
-    assert net.houses[1].events(Event.INTERNAL_ERROR) == 0
+    assert net.gateways[1].events(Event.INTERNAL_ERROR) == 0
 
 
 @pytest.mark.parametrize("body", [b"7", b"null", b"{", b'{"uid": "a"}', b"[" * 2000, b"\xff"])
-async def test_answer_that_cannot_be_read(net: Network, body: bytes) -> None:
+async def test_answer_that_cannot_be_read(net: SimulatedCluster, body: bytes) -> None:
     """A node whose answer has another form, as one of a later version, is missing."""
     a, b, c = uids(net)
     sink: Any = net.engines[1].sink
 
     def answer(event: SurveyAsked) -> None:
         told = SurveyAnswered(id=event.id, node=b, body=msgspec.Raw(body))
-        net.houses[1].gateway.node.background.run(net.engines[1].streams.publish_control(told))
+        net.gateways[1].gateway.node.background.run(net.engines[1].streams.publish_control(told))
 
     sink._handlers[SurveyAsked] = answer
     result = await surveys(net)[0].ask(echoed, Asked())
     assert (set(result.answers), result.missing) == ({a, c}, (b,))
 
 
-async def test_handler_that_fails(net: Network) -> None:
+async def test_handler_that_fails(net: SimulatedCluster) -> None:
     """A node that fails at a question records it and says so; the others' answers stand."""
     a, b, c = uids(net)
 
@@ -200,10 +202,10 @@ async def test_handler_that_fails(net: Network) -> None:
         each._questions = {fails_at_b.name: fails_at_b}
     result = await surveys(net)[0].ask(fails_at_b, Asked())
     assert (set(result.answers), result.missing) == ({a, c}, (b,))
-    assert net.houses[1].events(Event.INTERNAL_ERROR) == 1
+    assert net.gateways[1].events(Event.INTERNAL_ERROR) == 1
 
 
-async def test_handler_that_fails_here(net: Network) -> None:
+async def test_handler_that_fails_here(net: SimulatedCluster) -> None:
     """A failure of the asking node is that of the caller, and the question is closed."""
     with pytest.raises(RuntimeError, match="the handler fails"):
         await surveys(net)[0].ask(echoed, Asked("fail"))
@@ -211,7 +213,9 @@ async def test_handler_that_fails_here(net: Network) -> None:
     assert surveys(net)[0]._open == {}
 
 
-async def test_answer_over_the_bound(net: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_answer_over_the_bound(
+    net: SimulatedCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An answer that is too large is not sent; the caller is asked to ask for less."""
     monkeypatch.setattr(survey, "MAX_ANSWER", 1000)
     with pytest.raises(CommandError) as refused:
@@ -221,7 +225,7 @@ async def test_answer_over_the_bound(net: Network, monkeypatch: pytest.MonkeyPat
 
 
 async def test_answers_over_the_bound_together(
-    net: Network, monkeypatch: pytest.MonkeyPatch
+    net: SimulatedCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Answers beyond the bytes of one survey are not kept: their nodes are missing."""
     monkeypatch.setattr(survey, "MAX_TOTAL", 100)
@@ -230,7 +234,7 @@ async def test_answers_over_the_bound_together(
     assert len(result.missing) == 1
 
 
-async def test_too_many_at_a_time(net: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_too_many_at_a_time(net: SimulatedCluster, monkeypatch: pytest.MonkeyPatch) -> None:
     """A node has a bounded number of open questions, and answers as many at a time."""
     monkeypatch.setattr(survey, "MAX_RUNNING", 2)
     net.engines[1].losing = True
@@ -247,7 +251,7 @@ async def test_too_many_at_a_time(net: Network, monkeypatch: pytest.MonkeyPatch)
     assert result.missing == (uids(net)[2],)
 
 
-async def test_answers_nobody_asked_for(net: Network) -> None:
+async def test_answers_nobody_asked_for(net: SimulatedCluster) -> None:
     """Answers with an unknown id, of the node itself, and a second one of a node change nothing."""
     a, b, _ = uids(net)
     sink: Any = net.engines[0].sink
@@ -268,7 +272,7 @@ async def test_answers_nobody_asked_for(net: Network) -> None:
     assert (result.answers[a].uid, result.answers[b].uid) == (a, "1")
 
 
-async def test_bus_that_doubles(net: Network) -> None:
+async def test_bus_that_doubles(net: SimulatedCluster) -> None:
     """A question that comes twice is answered twice, and counted once."""
     for engine in net.engines:
         engine.doubling = True
@@ -276,7 +280,7 @@ async def test_bus_that_doubles(net: Network) -> None:
     assert (set(result.answers), result.missing) == (set(uids(net)), ())
 
 
-async def test_caller_that_gives_up(net: Network) -> None:
+async def test_caller_that_gives_up(net: SimulatedCluster) -> None:
     """A caller that is cancelled leaves no open question behind."""
     net.engines[1].losing = True
     task = asyncio.create_task(surveys(net)[0].ask(echoed, Asked()))

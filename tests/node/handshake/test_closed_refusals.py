@@ -17,25 +17,27 @@ from portward.settings.limits import ConnectionLimit, Limits, RateLimit
 from portward.settings.presets import ENDPOINTS
 from portward.testing import connect
 from portward.testing.gateway import request
-from tests.house import House, RoutedGate, running, settings
+from tests.running_gateway import RoutedGate, RunningGateway, run_gateway, settings
 
 PAGE = "http://localhost:3000"
 CLOSE: Mapping[str, Any] = {"refuse": Refuse.CLOSE, "credentials": (CredentialSource.QUERY,)}
 BY_STATUS = [each for each in HandshakeRejection if each not in ENDINGS]
 
 
-async def refused(house: House, head: RequestHead) -> HandshakeRejected:
+async def refused(running: RunningGateway, head: RequestHead) -> HandshakeRejected:
     """The refusal of a handshake."""
-    gate = RoutedGate(house.gateway.node)
+    gate = RoutedGate(running.gateway.node)
     with pytest.raises(HandshakeRejected) as caught:
         await gate.admit(head)
     gate.refused(head, caught.value)
     return caught.value
 
 
-async def code(house: House, path: str = "/rooms", **headers: str) -> int | HandshakeRejection:
+async def code(
+    running: RunningGateway, path: str = "/rooms", **headers: str
+) -> int | HandshakeRejection:
     """The close code of a refused handshake, or its refusal where that is a status."""
-    found = await refused(house, request(path, **{"origin": PAGE} | headers))
+    found = await refused(running, request(path, **{"origin": PAGE} | headers))
     return found.code if isinstance(found, ClosedRefusal) else found.refusal
 
 
@@ -77,8 +79,8 @@ def test_codes_agree_with_statuses() -> None:
 async def test_the_words_are_those_of_the_protocol(path: str, refusal: HandshakeRejection) -> None:
     """A refusal that passes says first when to come back, where the protocol has a word for it."""
     endpoints = {name: replace(each, enabled=True) for name, each in ENDPOINTS.items()}
-    async with running(replace(settings(), endpoints=endpoints)) as house:
-        endpoint = house.gateway.node.endpoints[path]
+    async with run_gateway(replace(settings(), endpoints=endpoints)) as running:
+        endpoint = running.gateway.node.endpoints[path]
         found = closed_refusal(
             endpoint, HandshakeRejected(refusal, retry_after=2.0), "x", lambda: 0.5, 0
         )
@@ -99,66 +101,68 @@ async def test_the_words_are_those_of_the_protocol(path: str, refusal: Handshake
 @pytest.mark.parametrize("refusal", BY_STATUS)
 async def test_the_others_stay_a_status(refusal: HandshakeRejection) -> None:
     """There is no close for them."""
-    async with running() as house:
-        endpoint = house.gateway.node.endpoints["/rooms"]
+    async with run_gateway() as running:
+        endpoint = running.gateway.node.endpoints["/rooms"]
         assert closed_refusal(endpoint, HandshakeRejected(refusal), None, lambda: 0.0, 0) is None
 
 
 async def test_an_endpoint_that_is_not_set_so_answers_by_status() -> None:
     """The default, beside an endpoint that closes."""
-    async with running(settings(rooms=CLOSE)) as house:
-        assert await code(house, "/rooms?token=x") == 3500
-        assert await code(house, "/alerts?token=x") is HandshakeRejection.UNAUTHENTICATED
-    async with running(settings(rooms={"credentials": (CredentialSource.QUERY,)})) as house:
-        assert await code(house, "/rooms?token=x") is HandshakeRejection.UNAUTHENTICATED
+    async with run_gateway(settings(rooms=CLOSE)) as running:
+        assert await code(running, "/rooms?token=x") == 3500
+        assert await code(running, "/alerts?token=x") is HandshakeRejection.UNAUTHENTICATED
+    async with run_gateway(settings(rooms={"credentials": (CredentialSource.QUERY,)})) as running:
+        assert await code(running, "/rooms?token=x") is HandshakeRejection.UNAUTHENTICATED
 
 
 async def test_outcomes_of_a_credential() -> None:
     """None, a bad one, and one without the role the endpoint wants; malformed ones stay 400."""
-    async with running(settings(rooms={**CLOSE, "roles": ("staff",)})) as house:
-        assert await code(house) == 3500
-        assert await code(house, "/rooms?token=x") == 3500
-        assert await code(house, "/rooms/?token=x") == 3500
-        token = house.token("ann", roles=["user"])
-        assert await code(house, f"/rooms?token={token}") == 3507
+    async with run_gateway(settings(rooms={**CLOSE, "roles": ("staff",)})) as running:
+        assert await code(running) == 3500
+        assert await code(running, "/rooms?token=x") == 3500
+        assert await code(running, "/rooms/?token=x") == 3500
+        token = running.token("ann", roles=["user"])
+        assert await code(running, f"/rooms?token={token}") == 3507
         assert (
-            await code(house, f"/rooms?token={token}&token=x")
+            await code(running, f"/rooms?token={token}&token=x")
             is HandshakeRejection.MULTIPLE_CREDENTIALS
         )
-        assert await code(house, "/rooms?%zz") is HandshakeRejection.BAD_REQUEST
-        assert house.inside() == (0, 0, 0)
+        assert await code(running, "/rooms?%zz") is HandshakeRejection.BAD_REQUEST
+        assert running.inside() == (0, 0, 0)
 
 
 async def test_a_page_that_may_not_connect_learns_nothing() -> None:
     """Origin, host and form are judged first, whatever else is wrong, and answered by their status."""
-    async with running(settings(rooms=CLOSE)) as house:
+    async with run_gateway(settings(rooms=CLOSE)) as running:
         for origin in ("https://evil.example", "null"):
-            assert await code(house, "/rooms?token=x", origin=origin) is HandshakeRejection.ORIGIN
-        assert await code(house, "/rooms?token=x", host="a b") is HandshakeRejection.BAD_REQUEST
-        assert await code(house, "/rooms?token=x", upgrade="h2c") is HandshakeRejection.BAD_REQUEST
-        found = await code(house, "/rooms?token=x", sec_websocket_protocol="chat")
+            assert await code(running, "/rooms?token=x", origin=origin) is HandshakeRejection.ORIGIN
+        assert await code(running, "/rooms?token=x", host="a b") is HandshakeRejection.BAD_REQUEST
+        assert (
+            await code(running, "/rooms?token=x", upgrade="h2c") is HandshakeRejection.BAD_REQUEST
+        )
+        found = await code(running, "/rooms?token=x", sec_websocket_protocol="chat")
         assert found is HandshakeRejection.BAD_REQUEST
-        house.gateway.node.admission_control.draining = True
-        assert await code(house, "/rooms") == 3001
+        running.gateway.node.admission_control.draining = True
+        assert await code(running, "/rooms") == 3001
         # The order of checks stays, and the answer is not a close.
-        assert await code(house, origin="https://evil.example") is HandshakeRejection.DRAINING
+        assert await code(running, origin="https://evil.example") is HandshakeRejection.DRAINING
 
 
 async def test_a_program_is_answered_alike() -> None:
     """Without an origin, where that is let in, the close comes as well."""
-    async with running(settings(rooms=CLOSE)) as house:
-        found = await refused(house, request("/rooms?token=x"))
+    async with run_gateway(settings(rooms=CLOSE)) as running:
+        found = await refused(running, request("/rooms?token=x"))
         assert isinstance(found, ClosedRefusal)
 
 
 async def test_rates_and_caps() -> None:
     """An address's own limits pass again; the user's own number of connections does not."""
     one = Limits(attempts=RateLimit(rate=Rate(2, 60.0, 2)), connections=ConnectionLimit(max=1))
-    async with running(settings(rooms={**CLOSE, "limits": one})) as house:
-        token = house.token("ann", roles=["user"])
-        await connect(house.gateway, f"/rooms?token={token}", origin=PAGE)
-        assert await code(house, f"/rooms?token={token}") == 3013
-        found = await refused(house, request("/rooms?token=x", peer="127.0.0.2", origin=PAGE))
+    async with run_gateway(settings(rooms={**CLOSE, "limits": one})) as running:
+        token = running.token("ann", roles=["user"])
+        await connect(running.gateway, f"/rooms?token={token}", origin=PAGE)
+        assert await code(running, f"/rooms?token={token}") == 3013
+        found = await refused(running, request("/rooms?token=x", peer="127.0.0.2", origin=PAGE))
         assert isinstance(found, ClosedRefusal)
         assert found.refusal is HandshakeRejection.UNAUTHENTICATED
 
@@ -168,23 +172,25 @@ async def test_rates_and_caps() -> None:
 )
 async def test_a_full_endpoint(rooms: dict[str, Any], expected: int | None) -> None:
     """It passes: 1013, with the time to wait."""
-    async with running(settings(rooms={**CLOSE, **rooms})) as house:
-        first = f"/rooms?token={house.token('ann', roles=['user'])}"
-        await connect(house.gateway, first, origin=PAGE)
-        second = f"/rooms?token={house.token('bob', roles=['user'])}"
+    async with run_gateway(settings(rooms={**CLOSE, **rooms})) as running:
+        first = f"/rooms?token={running.token('ann', roles=['user'])}"
+        await connect(running.gateway, first, origin=PAGE)
+        second = f"/rooms?token={running.token('bob', roles=['user'])}"
         if expected is None:
-            await connect(house.gateway, second, origin=PAGE)
+            await connect(running.gateway, second, origin=PAGE)
         else:
-            assert await code(house, second) == expected
+            assert await code(running, second) == expected
 
 
 async def test_the_log_has_status_and_code() -> None:
     """The refusal is counted under its reason; the code stands beside the status it would have had."""
-    async with running(settings(rooms=CLOSE)) as house:
-        await code(house, "/rooms?token=x")
-        house.gateway.telemetry.log.flush()
-        (line,) = [each for each in house.log.getvalue().splitlines() if "handshake.reject" in each]
+    async with run_gateway(settings(rooms=CLOSE)) as running:
+        await code(running, "/rooms?token=x")
+        running.gateway.telemetry.log.flush()
+        (line,) = [
+            each for each in running.log.getvalue().splitlines() if "handshake.reject" in each
+        ]
         assert "status=401" in line
         assert "code=3500" in line
         labels = {"endpoint": "rooms", "reason": "unauthenticated"}
-        assert house.count("handshakes_refused_total", **labels) == 1
+        assert running.count("handshakes_refused_total", **labels) == 1

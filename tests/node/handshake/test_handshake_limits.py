@@ -9,7 +9,7 @@ from portward.model.limits import Rate
 from portward.settings.limits import Limits, RateLimit
 from portward.settings.sections import GateSettings
 from portward.testing import MemoryClient, connect
-from tests.house import CREDENTIALS, House, running, settings, settle
+from tests.running_gateway import CREDENTIALS, RunningGateway, run_gateway, settings, settle
 
 pytestmark = pytest.mark.p0
 
@@ -22,12 +22,12 @@ def few(**rooms: Any) -> dict[str, Any]:
 
 
 async def came(
-    house: House, token: str = "", path: str = "/rooms", **more: str
+    running: RunningGateway, token: str = "", path: str = "/rooms", **more: str
 ) -> HandshakeRejection | None:
     """Why a handshake is turned away; None when it is let in, which is left again."""
     headers = {"authorization": f"Bearer {token}"} if token else {}
     try:
-        client = await connect(house.gateway, path, **headers, **more)
+        client = await connect(running.gateway, path, **headers, **more)
     except HandshakeRejected as refused:
         return refused.refusal
     await settle()
@@ -38,76 +38,76 @@ async def came(
 
 async def test_good_ones_are_counted_by_address() -> None:
     """With or without a credential, five of an address are let in."""
-    async with running(settings(rooms=few())) as house:
-        tokens = ["", house.token("ann"), "", house.token("bob"), house.token("ann"), "", ""]
-        outcomes = [await came(house, token) for token in tokens]
+    async with run_gateway(settings(rooms=few())) as running:
+        tokens = ["", running.token("ann"), "", running.token("bob"), running.token("ann"), "", ""]
+        outcomes = [await came(running, token) for token in tokens]
         assert outcomes == [None] * 5 + [HandshakeRejection.RATE] * 2
-        assert await came(house, house.token("ann")) is HandshakeRejection.RATE
-        assert await came(house, house.token("ann"), peer="10.0.0.9") is None
+        assert await came(running, running.token("ann")) is HandshakeRejection.RATE
+        assert await came(running, running.token("ann"), peer="10.0.0.9") is None
 
 
 async def test_refused_credentials_take_no_handshakes() -> None:
     """However many tokens of an address are refused, its five handshakes are left."""
-    async with running(settings(rooms=few())) as house:
+    async with run_gateway(settings(rooms=few())) as running:
         for number in range(50):
-            assert await came(house, f"bad{number % 20}") in {
+            assert await came(running, f"bad{number % 20}") in {
                 HandshakeRejection.UNAUTHENTICATED,
                 HandshakeRejection.RATE,
             }
-        assert [await came(house, house.token("ann")) for _ in range(5)] == [None] * 5
-        assert await came(house, house.token("ann")) is HandshakeRejection.RATE
+        assert [await came(running, running.token("ann")) for _ in range(5)] == [None] * 5
+        assert await came(running, running.token("ann")) is HandshakeRejection.RATE
 
 
 async def test_handshakes_without_a_credential_are_counted() -> None:
     """Where one is needed, a handshake without is 401, and counts as one of the address."""
     given = settings(rooms=few(credentials=CREDENTIALS[:1]))
-    async with running(given) as house:
-        assert [await came(house) for _ in range(7)] == (
+    async with run_gateway(given) as running:
+        assert [await came(running) for _ in range(7)] == (
             [HandshakeRejection.UNAUTHENTICATED] * 5 + [HandshakeRejection.RATE] * 2
         )
 
 
 async def test_a_user_who_may_not_come_in_pays_alone() -> None:
     """One without the role is refused five times a minute and then told to wait; colleagues come in."""
-    async with running(settings(rooms=few(roles=("staff",)))) as house:
-        eve = house.token("eve")
-        outcomes = [await came(house, eve) for _ in range(8)]
+    async with run_gateway(settings(rooms=few(roles=("staff",)))) as running:
+        eve = running.token("eve")
+        outcomes = [await came(running, eve) for _ in range(8)]
         assert outcomes == [HandshakeRejection.FORBIDDEN] * 5 + [HandshakeRejection.RATE] * 3
-        assert await came(house, house.token("bob", roles=["staff"])) is None
-        assert await came(house, eve, peer="10.0.0.9") is HandshakeRejection.RATE
-        await house.advance(60)
-        assert await came(house, eve) is HandshakeRejection.FORBIDDEN
+        assert await came(running, running.token("bob", roles=["staff"])) is None
+        assert await came(running, eve, peer="10.0.0.9") is HandshakeRejection.RATE
+        await running.advance(60)
+        assert await came(running, eve) is HandshakeRejection.FORBIDDEN
 
 
 async def test_a_user_with_too_many_connections_pays_alone() -> None:
     """Trying again over the cap of a user costs the address nothing."""
-    async with running(settings(rooms=few(), gate=GateSettings(max_per_user=1))) as house:
-        header = {"authorization": f"Bearer {house.token('ann')}"}
-        held: MemoryClient = await connect(house.gateway, **header)
+    async with run_gateway(settings(rooms=few(), gate=GateSettings(max_per_user=1))) as running:
+        header = {"authorization": f"Bearer {running.token('ann')}"}
+        held: MemoryClient = await connect(running.gateway, **header)
         for _ in range(10):
-            assert await came(house, house.token("ann")) is HandshakeRejection.USER_CAP
-        assert [await came(house, house.token("bob")) for _ in range(4)] == [None] * 4
+            assert await came(running, running.token("ann")) is HandshakeRejection.USER_CAP
+        assert [await came(running, running.token("bob")) for _ in range(4)] == [None] * 4
         assert held.open
 
 
 async def test_a_storm_costs_the_address_nothing() -> None:
     """Handshakes refused because all together are too many do not count against their address."""
     given = settings(rooms=few(), gate=GateSettings(accept_rate=Rate(1, 1.0, 1)))
-    async with running(given) as house:
-        assert await came(house, peer="10.0.0.1") is None
+    async with run_gateway(given) as running:
+        assert await came(running, peer="10.0.0.1") is None
         for _ in range(20):
-            assert await came(house) is HandshakeRejection.OVERLOAD
+            assert await came(running) is HandshakeRejection.OVERLOAD
         for _ in range(5):
-            await house.advance(1)
-            assert await came(house) is None
+            await running.advance(1)
+            assert await came(running) is None
 
 
 async def test_bad_tokens_take_nothing_from_all() -> None:
     """What is refused takes nothing from the handshakes of all together: that is taken last."""
     given = settings(rooms=few(), gate=GateSettings(accept_rate=Rate(2, 1.0, 2)))
-    async with running(given) as house:
+    async with run_gateway(given) as running:
         for number in range(20):
-            await came(house, f"bad{number}", peer=f"10.0.0.{number}")
-        assert await came(house, house.token("ann")) is None
-        assert await came(house, house.token("bob")) is None
-        assert await came(house, house.token("cat")) is HandshakeRejection.OVERLOAD
+            await came(running, f"bad{number}", peer=f"10.0.0.{number}")
+        assert await came(running, running.token("ann")) is None
+        assert await came(running, running.token("bob")) is None
+        assert await came(running, running.token("cat")) is HandshakeRejection.OVERLOAD

@@ -18,7 +18,7 @@ from portward.settings.sections import GateSettings
 from portward.telemetry.events import Event
 from portward.testing import MemoryClient
 from portward.testing.gateway import request
-from tests.house import House, RoutedGate, running, settle
+from tests.running_gateway import RoutedGate, RunningGateway, run_gateway, settle
 
 PATH = "/engine.io/"
 ECHO = EndpointSettings(
@@ -35,9 +35,9 @@ def engine(**changes: object) -> Settings:
 
 
 @pytest.fixture
-async def house() -> AsyncIterator[House]:
+async def running() -> AsyncIterator[RunningGateway]:
     """A gateway with such an endpoint."""
-    async with running(engine()) as opened:
+    async with run_gateway(engine()) as opened:
         yield opened
 
 
@@ -46,14 +46,14 @@ def ask(**more: str) -> RequestHead:
     return request(PATH, **more)
 
 
-def bearer(house: House, user: str, **claims: Any) -> str:
+def bearer(running: RunningGateway, user: str, **claims: Any) -> str:
     """Somebody's own token, as a header."""
-    return f"Bearer {house.token(user, **claims)}"
+    return f"Bearer {running.token(user, **claims)}"
 
 
-async def enter(house: House, head: RequestHead) -> AdmittedHandshake:
+async def enter(running: RunningGateway, head: RequestHead) -> AdmittedHandshake:
     """A session and how it came in."""
-    entry = await RoutedGate(house.gateway.node).admit(head, upgrade_checked=True)
+    entry = await RoutedGate(running.gateway.node).admit(head, upgrade_checked=True)
     client = MemoryClient()
     client.attach(entry.open(client))
     await settle()
@@ -61,128 +61,132 @@ async def enter(house: House, head: RequestHead) -> AdmittedHandshake:
 
 
 async def judged(
-    house: House, entry: AdmittedHandshake, head: RequestHead
+    running: RunningGateway, entry: AdmittedHandshake, head: RequestHead
 ) -> HandshakeRejection | None:
     """What a further request is answered."""
     try:
-        await RoutedGate(house.gateway.node).verify_followup(head, entry)
+        await RoutedGate(running.gateway.node).verify_followup(head, entry)
     except HandshakeRejected as refused:
         return refused.refusal
     return None
 
 
-async def test_a_session_that_is_not_proven_yet(house: House) -> None:
+async def test_a_session_that_is_not_proven_yet(running: RunningGateway) -> None:
     """Before it is known who somebody is, only the credential of the first request may come."""
-    entry = await enter(house, ask())
-    assert await judged(house, entry, ask()) is None
-    foreign = ask(authorization=bearer(house, "ann"))
-    assert await judged(house, entry, foreign) is HandshakeRejection.FORBIDDEN
-    assert house.events(Event.SESSION_FOREIGN) == 1
+    entry = await enter(running, ask())
+    assert await judged(running, entry, ask()) is None
+    foreign = ask(authorization=bearer(running, "ann"))
+    assert await judged(running, entry, foreign) is HandshakeRejection.FORBIDDEN
+    assert running.events(Event.SESSION_FOREIGN) == 1
 
 
-async def test_tries_are_counted(house: House) -> None:
+async def test_tries_are_counted(running: RunningGateway) -> None:
     """Tokens that are not valid count against the address, and are not even looked at at last."""
-    entry = await enter(house, ask(authorization=bearer(house, "ann")))
+    entry = await enter(running, ask(authorization=bearer(running, "ann")))
     outcomes = [
-        await judged(house, entry, ask(authorization=f"Bearer x{number}")) for number in range(11)
+        await judged(running, entry, ask(authorization=f"Bearer x{number}")) for number in range(11)
     ]
     assert outcomes == [HandshakeRejection.FORBIDDEN] * 10 + [HandshakeRejection.RATE]
 
 
-async def test_a_newer_token_is_looked_at_once(house: House) -> None:
+async def test_a_newer_token_is_looked_at_once(running: RunningGateway) -> None:
     """A token that has proven the subject once is the one that counts from then on."""
-    entry = await enter(house, ask(authorization=bearer(house, "ann")))
-    newer = ask(authorization=bearer(house, "ann"))
-    assert await judged(house, entry, newer) is None
+    entry = await enter(running, ask(authorization=bearer(running, "ann")))
+    newer = ask(authorization=bearer(running, "ann"))
+    assert await judged(running, entry, newer) is None
     assert entry.binding is not None
     proof = entry.binding.proof
-    assert await judged(house, entry, newer) is None
+    assert await judged(running, entry, newer) is None
     assert entry.binding.proof == proof
 
 
 @pytest.mark.parametrize("other", [{"workspaceId": "w2"}, {"iss": "https://other.example"}, {}])
-async def test_the_same_name_elsewhere(house: House, other: dict[str, str]) -> None:
+async def test_the_same_name_elsewhere(running: RunningGateway, other: dict[str, str]) -> None:
     """A subject is the same one in its own workspace, by its own issuer, as when a token is renewed."""
     here = {"workspaceId": "w1", "iss": "https://issuer.example"}
-    entry = await enter(house, ask(authorization=bearer(house, "ann", **here)))
-    again = ask(authorization=bearer(house, "ann", **here))
-    assert await judged(house, entry, again) is None
+    entry = await enter(running, ask(authorization=bearer(running, "ann", **here)))
+    again = ask(authorization=bearer(running, "ann", **here))
+    assert await judged(running, entry, again) is None
     elsewhere = (here | other) if other else {}
-    foreign = ask(authorization=bearer(house, "ann", **elsewhere))
-    assert await judged(house, entry, foreign) is HandshakeRejection.FORBIDDEN
-    assert await judged(house, entry, again) is None
-    assert house.events(Event.SESSION_FOREIGN) == 1
+    foreign = ask(authorization=bearer(running, "ann", **elsewhere))
+    assert await judged(running, entry, foreign) is HandshakeRejection.FORBIDDEN
+    assert await judged(running, entry, again) is None
+    assert running.events(Event.SESSION_FOREIGN) == 1
 
 
-async def test_a_header_has_to_come_again(house: House) -> None:
+async def test_a_header_has_to_come_again(running: RunningGateway) -> None:
     """Who came with a header shows it with every poll and post; a WebSocket of a page cannot."""
-    token = bearer(house, "ann")
-    entry = await enter(house, ask(authorization=token))
+    token = bearer(running, "ann")
+    entry = await enter(running, ask(authorization=token))
     polling = replace(ask(), query="EIO=4&transport=polling&sid=x")
     login = ask(authorization="Basic eDp5")
     for bare in (ask(), polling, replace(polling, method="POST"), ask(authorization=""), login):
-        assert await judged(house, entry, bare) is HandshakeRejection.FORBIDDEN
-    assert house.events(Event.SESSION_FOREIGN) == 5
+        assert await judged(running, entry, bare) is HandshakeRejection.FORBIDDEN
+    assert running.events(Event.SESSION_FOREIGN) == 5
     socket = "EIO=4&transport=websocket&sid=x"
-    assert await judged(house, entry, replace(ask(), query=socket)) is None
-    shown = replace(ask(authorization=bearer(house, "bob")), query=socket)
-    assert await judged(house, entry, shown) is HandshakeRejection.FORBIDDEN
-    assert await judged(house, entry, ask(authorization=token)) is None
+    assert await judged(running, entry, replace(ask(), query=socket)) is None
+    shown = replace(ask(authorization=bearer(running, "bob")), query=socket)
+    assert await judged(running, entry, shown) is HandshakeRejection.FORBIDDEN
+    assert await judged(running, entry, ask(authorization=token)) is None
 
 
-async def test_a_login_of_a_proxy_comes_with_every_request(house: House) -> None:
+async def test_a_login_of_a_proxy_comes_with_every_request(running: RunningGateway) -> None:
     """Who proves itself by message may show a proxy's login with every request, and may leave it out."""
     login = ask(authorization="Basic eDp5")
-    entry = await enter(house, login)
+    entry = await enter(running, login)
     assert entry.binding is not None
     for further in (login, ask(), ask(authorization="Negotiate x")):
-        assert await judged(house, entry, further) is None
-    await house.gateway.node.authentication.apply_token(entry.binding.session, house.token("ann"))
-    assert await judged(house, entry, login) is None
-    assert house.events(Event.SESSION_FOREIGN) == 0
+        assert await judged(running, entry, further) is None
+    await running.gateway.node.authentication.apply_token(
+        entry.binding.session, running.token("ann")
+    )
+    assert await judged(running, entry, login) is None
+    assert running.events(Event.SESSION_FOREIGN) == 0
 
 
-async def test_a_header_that_came_later(house: House) -> None:
+async def test_a_header_that_came_later(running: RunningGateway) -> None:
     """Who proved itself by message may show a header of its own, and need not again."""
-    entry = await enter(house, ask())
+    entry = await enter(running, ask())
     assert entry.binding is not None
-    await house.gateway.node.authentication.apply_token(entry.binding.session, house.token("ann"))
-    assert await judged(house, entry, ask(authorization=bearer(house, "ann"))) is None
-    assert await judged(house, entry, ask()) is None
+    await running.gateway.node.authentication.apply_token(
+        entry.binding.session, running.token("ann")
+    )
+    assert await judged(running, entry, ask(authorization=bearer(running, "ann"))) is None
+    assert await judged(running, entry, ask()) is None
 
 
 async def test_where_nobody_proves_anything() -> None:
     """Without authentication a header means nothing."""
-    async with running(engine(auth=AuthMode.NONE)) as house:
-        entry = await enter(house, ask())
-        assert await judged(house, entry, ask(authorization="Bearer x")) is None
-        shown = await enter(house, ask(authorization="Bearer x"))
-        assert await judged(house, shown, ask()) is None
+    async with run_gateway(engine(auth=AuthMode.NONE)) as running:
+        entry = await enter(running, ask())
+        assert await judged(running, entry, ask(authorization="Bearer x")) is None
+        shown = await enter(running, ask(authorization="Bearer x"))
+        assert await judged(running, shown, ask()) is None
 
 
-async def test_draining(house: House) -> None:
+async def test_draining(running: RunningGateway) -> None:
     """Those who are inside may go on while newcomers are turned away."""
-    entry = await enter(house, ask())
-    house.gateway.node.admission_control.draining = True
-    assert await judged(house, entry, ask()) is None
+    entry = await enter(running, ask())
+    running.gateway.node.admission_control.draining = True
+    assert await judged(running, entry, ask()) is None
     with pytest.raises(HandshakeRejected):
-        await enter(house, ask())
+        await enter(running, ask())
 
 
 async def test_https() -> None:
     """Every request has to come over TLS where that is wanted."""
-    async with running(engine()) as house:
-        admission_control = house.gateway.node.admission_control
-        entry = await enter(house, ask())
+    async with run_gateway(engine()) as running:
+        admission_control = running.gateway.node.admission_control
+        entry = await enter(running, ask())
         admission_control._require_https = True
-        assert await judged(house, entry, ask()) is HandshakeRejection.INSECURE
-        assert await judged(house, entry, replace(ask(), secure=True)) is None
+        assert await judged(running, entry, ask()) is HandshakeRejection.INSECURE
+        assert await judged(running, entry, replace(ask(), secure=True)) is None
 
 
-async def test_a_session_of_one_request(house: House) -> None:
+async def test_a_session_of_one_request(running: RunningGateway) -> None:
     """A connection that is a socket has no further requests."""
-    entry = await enter(house, request())
-    assert await judged(house, entry, request()) is HandshakeRejection.FORBIDDEN
+    entry = await enter(running, request())
+    assert await judged(running, entry, request()) is HandshakeRejection.FORBIDDEN
 
 
 # -- credentials that are looked at later
@@ -199,8 +203,8 @@ _SOCKETS = replace(ENDPOINTS["workspaces"], path=PATH)
 
 async def test_a_token_is_kept_for_later() -> None:
     """The header's token is neither judged nor shown; its owner is nobody yet."""
-    async with running(deferred()) as house:
-        gate = RoutedGate(house.gateway.node)
+    async with run_gateway(deferred()) as running:
+        gate = RoutedGate(running.gateway.node)
         entry = await gate.admit(ask(authorization="Bearer not.a.token"), upgrade_checked=True)
         handshake = entry._handshake
         assert (handshake.bearer, handshake.identity) == ("not.a.token", None)
@@ -209,21 +213,21 @@ async def test_a_token_is_kept_for_later() -> None:
         bare = await gate.admit(ask(), upgrade_checked=True)
         assert bare._handshake.bearer == ""
         bare.cancel()
-        assert house.inside() == (0, 0, 0)
+        assert running.inside() == (0, 0, 0)
 
 
 async def test_a_token_that_is_kept_has_to_come_again() -> None:
     """The header of a session that has not connected yet is demanded, whoever it proves."""
-    async with running(deferred()) as house:
-        entry = await enter(house, ask(authorization="Bearer not.a.token"))
-        assert await judged(house, entry, ask()) is HandshakeRejection.FORBIDDEN
-        assert await judged(house, entry, ask(authorization="Bearer not.a.token")) is None
+    async with run_gateway(deferred()) as running:
+        entry = await enter(running, ask(authorization="Bearer not.a.token"))
+        assert await judged(running, entry, ask()) is HandshakeRejection.FORBIDDEN
+        assert await judged(running, entry, ask(authorization="Bearer not.a.token")) is None
 
 
 async def test_a_crowd_is_let_in_to_be_told() -> None:
     """Up to twice the cap of an address come in marked; more are refused."""
-    async with running(deferred()) as house:
-        gate = RoutedGate(house.gateway.node)
+    async with run_gateway(deferred()) as running:
+        gate = RoutedGate(running.gateway.node)
         entries = [await gate.admit(ask(), upgrade_checked=True) for _ in range(4)]
         assert [each._handshake.crowded for each in entries] == [False, False, True, True]
         with pytest.raises(HandshakeRejected) as refused:
@@ -233,28 +237,28 @@ async def test_a_crowd_is_let_in_to_be_told() -> None:
         assert not other._handshake.crowded
         for entry in (*entries, other):
             entry.cancel()
-        assert house.inside() == (0, 0, 0)
-        assert len(house.gateway.node.admission_control._by_address) == 0
+        assert running.inside() == (0, 0, 0)
+        assert len(running.gateway.node.admission_control._by_address) == 0
 
 
 async def test_a_crowd_that_is_only_watched() -> None:
     """Where the cap only observes nobody is marked."""
-    async with running(deferred(mode=LimitMode.OBSERVE)) as house:
-        gate = RoutedGate(house.gateway.node)
+    async with run_gateway(deferred(mode=LimitMode.OBSERVE)) as running:
+        gate = RoutedGate(running.gateway.node)
         entries = [await gate.admit(ask(), upgrade_checked=True) for _ in range(5)]
         assert not any(each._handshake.crowded for each in entries)
         for entry in entries:
             entry.cancel()
-        assert len(house.gateway.node.admission_control._by_address) == 0
+        assert len(running.gateway.node.admission_control._by_address) == 0
 
 
 async def test_the_cap_of_those_who_have_proven_nothing() -> None:
     """Kept tokens prove nothing: their owners count with the others."""
     given = replace(deferred(), gate=GateSettings(max_unauthenticated=1))
-    async with running(given) as house:
-        gate = RoutedGate(house.gateway.node)
-        house.gateway.node.admission_control.pending.sessions = 1
+    async with run_gateway(given) as running:
+        gate = RoutedGate(running.gateway.node)
+        running.gateway.node.admission_control.pending.sessions = 1
         with pytest.raises(HandshakeRejected) as refused:
             await gate.admit(ask(authorization="Bearer x"), upgrade_checked=True)
         assert refused.value.refusal is HandshakeRejection.UNAUTHENTICATED_CAP
-        house.gateway.node.admission_control.pending.sessions = 0
+        running.gateway.node.admission_control.pending.sessions = 0

@@ -16,8 +16,8 @@ from portward.settings.sections import GateSettings
 from portward.settings.tokens import Tokens
 from portward.telemetry import Telemetry
 from portward.testing import FakeClock, connect
-from tests.house import House, running, settings, settle
-from tests.security.forge import SECRET
+from tests.running_gateway import RunningGateway, run_gateway, settings, settle
+from tests.security.make_tokens import SECRET
 
 RATE = Rate(4, 60.0, 4)
 ANN = ("user ann",)
@@ -71,8 +71,8 @@ def meter(clock: FakeClock) -> SharedMeter:
 @pytest.fixture
 async def limiter() -> Limiter:
     """A limit of four a minute."""
-    async with running() as house:
-        return limit(house.gateway.telemetry)
+    async with run_gateway() as running:
+        return limit(running.gateway.telemetry)
 
 
 def limit(telemetry: Telemetry, mode: LimitMode = LimitMode.ENFORCE, scope: str = "") -> Limiter:
@@ -116,8 +116,8 @@ async def test_limits_of_endpoints_are_apart(
     clock: FakeClock, meter: SharedMeter, limiter: Limiter
 ) -> None:
     """An endpoint with a limit of its own counts alone, on every node."""
-    async with running() as house:
-        own = limit(house.gateway.telemetry, scope="live")
+    async with run_gateway() as running:
+        own = limit(running.gateway.telemetry, scope="live")
     counting = cluster_limits(clock, meter)
     assert await allowed(counting, limiter, clock) == 4
     assert await allowed(counting, own, clock) == 4
@@ -164,16 +164,16 @@ async def test_the_part_follows_the_number_of_nodes(
 
 async def test_observed_limits_refuse_nothing(clock: FakeClock, meter: SharedMeter) -> None:
     """A limit that only observes counts what it would refuse."""
-    async with running() as house:
-        observed = limit(house.gateway.telemetry, LimitMode.OBSERVE)
+    async with run_gateway() as running:
+        observed = limit(running.gateway.telemetry, LimitMode.OBSERVE)
         assert await allowed(cluster_limits(clock, meter), observed, clock) == 20
-        assert house.count("limit_refusals_total", limit="messages", mode="observe") == 16
+        assert running.count("limit_refusals_total", limit="messages", mode="observe") == 16
 
 
 async def test_no_limit_asks_nobody(clock: FakeClock, meter: SharedMeter) -> None:
     """Where there is no limit the store is left alone."""
-    async with running() as house:
-        none = Limiter(LimitName.MESSAGES, Rate(0, 60.0, 1), house.gateway.telemetry)
+    async with run_gateway() as running:
+        none = Limiter(LimitName.MESSAGES, Rate(0, 60.0, 1), running.gateway.telemetry)
     assert await allowed(cluster_limits(clock, meter), none, clock) == 20
     assert meter.asked == []
 
@@ -195,8 +195,8 @@ async def test_two_gateways_over_one_store(clock: FakeClock, meter: SharedMeter)
     """A user may say, join and authenticate as often on two nodes together as on one."""
     given = settings(tokens=Tokens(secrets=(Secret(SECRET),)))
     async with (
-        running(given, engine=cast("Engine", WideEngine(clock, meter)), clock=clock) as one,
-        running(given, engine=cast("Engine", WideEngine(clock, meter)), clock=clock) as two,
+        run_gateway(given, engine=cast("Engine", WideEngine(clock, meter)), clock=clock) as one,
+        run_gateway(given, engine=cast("Engine", WideEngine(clock, meter)), clock=clock) as two,
     ):
         token = one.token("ann")
         first, second = await connect(one.gateway), await connect(two.gateway)
@@ -221,28 +221,30 @@ async def test_handshakes_over_one_store(clock: FakeClock, meter: SharedMeter) -
         gate=GateSettings(accept_rate=Rate(0, 1.0, 1)),
     )
     async with (
-        running(given, engine=cast("Engine", WideEngine(clock, meter)), clock=clock) as one,
-        running(given, engine=cast("Engine", WideEngine(clock, meter)), clock=clock) as two,
+        run_gateway(given, engine=cast("Engine", WideEngine(clock, meter)), clock=clock) as one,
+        run_gateway(given, engine=cast("Engine", WideEngine(clock, meter)), clock=clock) as two,
     ):
         refusals = [
-            await house.refusal(authorization=f"Bearer forged{number}{house is one}")
+            await running.refusal(authorization=f"Bearer forged{number}{running is one}")
             for number in range(8)
-            for house in (one, two)
+            for running in (one, two)
         ]
         assert refusals == [HandshakeRejection.UNAUTHENTICATED] * 10 + [HandshakeRejection.RATE] * 6
         good = {"authorization": f"Bearer {one.token('bob')}"}
-        assert [await _came(house, **good) for house in (one, two)] == [None, None]
+        assert [await _came(running, **good) for running in (one, two)] == [None, None]
         came = [
-            await _came(house, peer="127.0.0.2", authorization=f"Bearer {one.token(f'u{number}')}")
+            await _came(
+                running, peer="127.0.0.2", authorization=f"Bearer {one.token(f'u{number}')}"
+            )
             for number in range(305)
-            for house in (one, two)
+            for running in (one, two)
         ]
         assert came == [None] * 600 + [HandshakeRejection.RATE] * 10
 
 
-async def _came(house: House, **more: str) -> HandshakeRejection | None:
+async def _came(running: RunningGateway, **more: str) -> HandshakeRejection | None:
     try:
-        client = await connect(house.gateway, **more)
+        client = await connect(running.gateway, **more)
     except HandshakeRejected as refused:
         return refused.refusal
     client.leave()

@@ -10,21 +10,21 @@ from msgspec.structs import replace
 from portward.model.identity import Identity
 from portward.node.sessions.connection_handle import ConnectionHandle
 from portward.testing import MemoryClient
-from tests.house import House, session_of
-from tests.node.people import peopled, visit
+from tests.node.fake_provider import visit, with_provider
+from tests.running_gateway import RunningGateway, session_of
 
 
 @pytest.fixture
-async def house(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[House]:
+async def running(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[RunningGateway]:
     """A gateway that asks for cookies."""
-    async with peopled(monkeypatch) as (house, _):
-        yield house
+    async with with_provider(monkeypatch) as (running, _):
+        yield running
 
 
 @pytest.fixture
-async def ann(house: House) -> MemoryClient:
+async def ann(running: RunningGateway) -> MemoryClient:
     """Somebody who is in."""
-    return await visit(house, "ann")
+    return await visit(running, "ann")
 
 
 def handle_of(client: MemoryClient) -> ConnectionHandle:
@@ -45,9 +45,9 @@ async def test_id(ann: MemoryClient) -> None:
     assert handle.id.replace("-", "") == session_of(ann).id
 
 
-async def test_equality(house: House, ann: MemoryClient) -> None:
+async def test_equality(running: RunningGateway, ann: MemoryClient) -> None:
     """Handles of one connection are one, in sets too; those of two connections of a user are not."""
-    other = await visit(house, "ann")
+    other = await visit(running, "ann")
     assert handle_of(ann) == handle_of(ann)
     assert handle_of(ann) != handle_of(other)
     assert handle_of(ann) != handle_of(ann).id
@@ -78,14 +78,14 @@ async def test_user_without_a_profile(ann: MemoryClient) -> None:
     }
 
 
-async def test_nobody(house: House) -> None:
+async def test_nobody(running: RunningGateway) -> None:
     """A connection that proved nothing yet is nobody's."""
-    assert handle_of(await house.client()).user is None
+    assert handle_of(await running.client()).user is None
 
 
-async def test_where_and_when(house: House, ann: MemoryClient) -> None:
+async def test_where_and_when(running: RunningGateway, ann: MemoryClient) -> None:
     """The address is whole; the moments are of the wall clock, and a pong is a sign of life."""
-    session, clock = session_of(ann), house.clock
+    session, clock = session_of(ann), running.clock
     handle, opened = handle_of(ann), clock.time()
     assert handle.remote_address == session.handshake.address == "127.0.0.1"
     assert handle.opened_at == handle.last_seen_at == opened
@@ -96,17 +96,17 @@ async def test_where_and_when(house: House, ann: MemoryClient) -> None:
     assert handle.opened_at == opened
 
 
-async def test_wall_clock_that_steps(house: House, ann: MemoryClient) -> None:
+async def test_wall_clock_that_steps(running: RunningGateway, ann: MemoryClient) -> None:
     """Silence is measured by the steady clock: a step of the wall clock makes it no longer."""
-    house.clock.advance(5)
-    house.clock.set_wall(house.clock.time() + 3600)
-    assert handle_of(ann).last_seen_at == pytest.approx(house.clock.time() - 5)
+    running.clock.advance(5)
+    running.clock.set_wall(running.clock.time() + 3600)
+    assert handle_of(ann).last_seen_at == pytest.approx(running.clock.time() - 5)
 
 
 @pytest.mark.parametrize("value", [None, 1, "ž", [], {}, {"b": [1, None], "a": 2}])
-async def test_send(house: House, ann: MemoryClient, value: object) -> None:
+async def test_send(running: RunningGateway, ann: MemoryClient, value: object) -> None:
     """Any JSON value goes to this one connection as it is."""
-    other = await visit(house, "ann")
+    other = await visit(running, "ann")
     await handle_of(ann).send(value)
     assert ann.received == [value]
     assert other.received == []
@@ -158,9 +158,9 @@ async def test_send_when_it_has_ended(ann: MemoryClient, how: str) -> None:
     assert ann.received == []
 
 
-async def test_send_to_one_who_does_not_read(house: House, ann: MemoryClient) -> None:
+async def test_send_to_one_who_does_not_read(running: RunningGateway, ann: MemoryClient) -> None:
     """What one connection does not take ends it as too slow, and nobody else."""
-    other = await visit(house, "bob")
+    other = await visit(running, "bob")
     ann.reading = False
     handle = handle_of(ann)
     while handle.open:

@@ -8,22 +8,22 @@ from portward.model.errors import CommandError, ErrorKind
 from portward.model.limits import FAULTS_IN_A_ROW, REFUSALS_IN_A_ROW
 from portward.node.sessions.refused_commands import count_fault, count_refusal
 from portward.testing import MemoryClient
-from tests.house import House, running, session_of, settings
+from tests.running_gateway import RunningGateway, run_gateway, session_of, settings
 
 LIMITED = CommandError(ErrorKind.RATE_LIMITED, retry_after=1000)
 
 
 @pytest.fixture
-async def house() -> AsyncIterator[House]:
+async def running() -> AsyncIterator[RunningGateway]:
     """A gateway that closes after three refused credentials."""
-    async with running(settings(rooms={"auth_attempts": 3})) as house:
-        yield house
+    async with run_gateway(settings(rooms={"auth_attempts": 3})) as running:
+        yield running
 
 
 @pytest.fixture
-async def client(house: House) -> MemoryClient:
+async def client(running: RunningGateway) -> MemoryClient:
     """A client in no room."""
-    return await house.client("ann")
+    return await running.client("ann")
 
 
 async def test_one_refusal_a_wait(client: MemoryClient) -> None:

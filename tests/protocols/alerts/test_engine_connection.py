@@ -13,7 +13,7 @@ from portward.protocols.alerts.engine_connection import PAUSES
 from portward.telemetry.events import Event
 from portward.testing import FakeClock
 from tests.app.calls import Faulty
-from tests.house import House, running, settle
+from tests.running_gateway import RunningGateway, run_gateway, settle
 
 
 class Engine:
@@ -38,17 +38,17 @@ class Engine:
 
 
 class Bench:
-    """A house whose store can go away, with one engine connected."""
+    """A gateway whose store can go away, with one engine connected."""
 
-    def __init__(self, house: House, store: Faulty) -> None:
-        self.house = house
+    def __init__(self, running: RunningGateway, store: Faulty) -> None:
+        self.running = running
         self.store = store
         self.engine = Engine()
-        self.connection = house.gateway.alerts.connect_engine(self.engine)
+        self.connection = running.gateway.alerts.connect_engine(self.engine)
 
     async def stored(self) -> list[Any]:
         """The numbers of all events that were published."""
-        found = await self.house.gateway.alerts.history(100, "c")
+        found = await self.running.gateway.alerts.history(100, "c")
         return [each.data["timestamp"] for each in found]
 
     def counts(self) -> dict[str, int]:
@@ -62,8 +62,8 @@ async def bench() -> AsyncIterator[Bench]:
     """Run one."""
     clock = FakeClock()
     store = Faulty(clock)
-    async with running(engine=store.engine, clock=clock) as house:
-        yield Bench(house, store)
+    async with run_gateway(engine=store.engine, clock=clock) as running:
+        yield Bench(running, store)
 
 
 async def test_reports_are_published_in_order() -> None:
@@ -85,9 +85,9 @@ async def test_a_store_that_comes_back() -> None:
         for number, pause in enumerate(PAUSES, start=1):
             await settle()
             assert it.store.attempts == number
-            await it.house.advance(pause * 0.99)
+            await it.running.advance(pause * 0.99)
             assert it.store.attempts == number
-            await it.house.advance(pause * 0.02)
+            await it.running.advance(pause * 0.02)
         await it.connection.join()
         assert await it.stored() == [1, 2]
         assert it.counts() == {"received": 1, "published": 2, "malformed": 0, "lost": 0}
@@ -107,10 +107,10 @@ async def test_an_attempt_that_half_succeeded() -> None:
         it.store.replace(half)
         it.engine.hold(1)
         await settle()
-        await it.house.advance(PAUSES[0])
+        await it.running.advance(PAUSES[0])
         await it.connection.join()
         assert await it.stored() == [1]
-        assert len(await it.house.gateway.alerts.history()) == 1
+        assert len(await it.running.gateway.alerts.history()) == 1
 
 
 async def test_a_store_that_stays_away() -> None:
@@ -120,11 +120,11 @@ async def test_a_store_that_stays_away() -> None:
         it.engine.hold(1, 2)
         for pause in PAUSES:
             await settle()
-            await it.house.advance(pause)
+            await it.running.advance(pause)
         await it.connection.join()
         assert await it.stored() == [2]
         assert it.counts() == {"received": 1, "published": 1, "malformed": 0, "lost": 1}
-        assert it.house.events(Event.ANALYSIS_LOST) == 1
+        assert it.running.events(Event.ANALYSIS_LOST) == 1
 
 
 async def test_closing_does_not_wait_for_the_store() -> None:
@@ -189,7 +189,7 @@ async def test_malformed_reports_stop_nothing() -> None:
         assert await it.stored() == [7]
         assert it.counts() == {"received": 4, "published": 1, "malformed": 5, "lost": 0}
         await it.connection.close()
-        assert it.house.events(Event.ANALYSIS_MALFORMED) >= 1
+        assert it.running.events(Event.ANALYSIS_MALFORMED) >= 1
 
 
 async def test_payloads_that_raise(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -230,7 +230,7 @@ async def test_alerts_that_are_refused(error: Exception, malformed: bool, event:
         await it.connection.join()
         assert await it.stored() == [2]
         assert (it.connection.malformed, it.connection.lost) == (malformed, not malformed)
-        assert it.house.events(event) == 1
+        assert it.running.events(event) == 1
 
 
 async def test_nothing_of_a_report_is_logged() -> None:
@@ -239,9 +239,9 @@ async def test_nothing_of_a_report_is_logged() -> None:
         it.engine.emit("result", {"callId": "private", "callQuality": {"mosScore": "private"}})
         it.engine.emit("events", {"callId": "private", "events": [{"private": "private"}]})
         await settle()
-        assert it.house.gateway.telemetry.log.flush()
-        assert "analysis.malformed" in it.house.log.getvalue()
-        assert "private" not in it.house.log.getvalue()
+        assert it.running.gateway.telemetry.log.flush()
+        assert "analysis.malformed" in it.running.log.getvalue()
+        assert "private" not in it.running.log.getvalue()
 
 
 async def test_a_flood_leaves_room_for_others() -> None:

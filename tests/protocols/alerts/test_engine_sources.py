@@ -12,7 +12,7 @@ from pyee.asyncio import AsyncIOEventEmitter
 from portward.protocols.alerts import engine_sources
 from portward.telemetry.events import Event
 from tests.app.calls import alerts, subscriber
-from tests.house import House, running, settle
+from tests.running_gateway import RunningGateway, run_gateway, settle
 
 
 def hold(number: int) -> dict[str, Any]:
@@ -20,9 +20,9 @@ def hold(number: int) -> dict[str, Any]:
     return {"callId": "c", "events": [{"type": "hold", "timestamp": number}]}
 
 
-async def stored(house: House) -> list[Any]:
+async def stored(running: RunningGateway) -> list[Any]:
     """The numbers of all events that were published."""
-    found = await house.gateway.alerts.history(100, "c")
+    found = await running.gateway.alerts.history(100, "c")
     return [each.data["timestamp"] for each in found]
 
 
@@ -32,10 +32,10 @@ async def stored(house: House) -> list[Any]:
 @pytest.mark.parametrize("make", [EventEmitter, AsyncIOEventEmitter])
 async def test_an_emitter(make: type[EventEmitter]) -> None:
     """What an emitter of pyee emits becomes alerts that subscribers hear."""
-    async with running() as house:
-        ann = await subscriber(house, "c")
+    async with run_gateway() as running:
+        ann = await subscriber(running, "c")
         engine = make()
-        connection = house.gateway.alerts.connect_engine(engine)
+        connection = running.gateway.alerts.connect_engine(engine)
         engine.emit("result", {"callId": "c", "callQuality": {"mosScore": 3.2}, "sentiment": -1})
         engine.emit("anomalies", {"callId": "c", "anomalies": [{"type": "x", "confidence": 1}]})
         engine.emit("other", {"callId": "c"})
@@ -54,9 +54,9 @@ async def test_an_emitter(make: type[EventEmitter]) -> None:
 
 async def test_an_emitter_in_another_thread() -> None:
     """Handlers may be called from any thread; order is kept and nothing is lost."""
-    async with running() as house:
+    async with run_gateway() as running:
         engine = EventEmitter()
-        connection = house.gateway.alerts.connect_engine(engine)
+        connection = running.gateway.alerts.connect_engine(engine)
 
         def work() -> None:
             for number in range(2000):
@@ -67,14 +67,14 @@ async def test_an_emitter_in_another_thread() -> None:
         await asyncio.to_thread(thread.join)
         await connection.join()
         assert (connection.received, connection.published, connection.lost) == (2000, 2000, 0)
-        assert await stored(house) == [*range(1900, 2000)]
+        assert await stored(running) == [*range(1900, 2000)]
 
 
 async def test_emitters_in_many_threads() -> None:
     """Counts are right when several threads report at once."""
-    async with running() as house:
+    async with run_gateway() as running:
         engine = EventEmitter()
-        connection = house.gateway.alerts.connect_engine(engine)
+        connection = running.gateway.alerts.connect_engine(engine)
 
         def work() -> None:
             for number in range(300):
@@ -94,9 +94,9 @@ async def test_emitters_in_many_threads() -> None:
 async def test_what_does_not_fit_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Alerts beyond the bound of the queue are lost, counted and logged; the first ones are kept."""
     monkeypatch.setattr(engine_sources, "QUEUE", 5)
-    async with running() as house:
+    async with run_gateway() as running:
         engine = EventEmitter()
-        connection = house.gateway.alerts.connect_engine(engine)
+        connection = running.gateway.alerts.connect_engine(engine)
         for number in range(3):
             engine.emit("events", hold(number))
         many = [{"type": "hold", "timestamp": number} for number in range(3, 9)]
@@ -104,11 +104,11 @@ async def test_what_does_not_fit_is_counted(monkeypatch: pytest.MonkeyPatch) -> 
         engine.emit("events", hold(9))
         assert (connection.received, connection.lost) == (5, 5)
         await connection.join()
-        assert await stored(house) == [0, 1, 2, 3, 4]
-        assert (connection.published, house.events(Event.ANALYSIS_LOST)) == (5, 1)
+        assert await stored(running) == [0, 1, 2, 3, 4]
+        assert (connection.published, running.events(Event.ANALYSIS_LOST)) == (5, 1)
         engine.emit("events", hold(10))
         await connection.join()
-        assert (await stored(house))[-1] == 10
+        assert (await stored(running))[-1] == 10
 
 
 async def test_the_bound() -> None:
@@ -160,39 +160,39 @@ class Closed(Bare):
 @pytest.mark.parametrize(("make", "errors"), [(Bare, 0), (Off, 0), (Stubborn, 3)])
 async def test_other_engines(make: type[Bare], errors: int) -> None:
     """An engine is left by the method it has, if any; after that its reports are not heard."""
-    async with running() as house:
+    async with run_gateway() as running:
         engine = make()
-        connection = house.gateway.alerts.connect_engine(engine)
+        connection = running.gateway.alerts.connect_engine(engine)
         handlers = dict(engine.handlers)
         handlers["events"](hold(1), "more", named=1)
         handlers["events"]()
         await connection.close()
         handlers["events"](hold(2))
-        assert await stored(house) == [1]
+        assert await stored(running) == [1]
         assert (connection.received, connection.malformed) == (2, 1)
-        assert house.events(Event.INTERNAL_ERROR) == errors
+        assert running.events(Event.INTERNAL_ERROR) == errors
         assert bool(engine.handlers) == (make is not Off)
 
 
 async def test_handlers_that_are_gone() -> None:
     """An emitter that has dropped its handlers itself is left without a word."""
-    async with running() as house:
+    async with run_gateway() as running:
         engine = EventEmitter()
-        connection = house.gateway.alerts.connect_engine(engine)
+        connection = running.gateway.alerts.connect_engine(engine)
         engine.remove_all_listeners("events")
         await connection.close()
-        assert house.events(Event.INTERNAL_ERROR) == 0
+        assert running.events(Event.INTERNAL_ERROR) == 0
 
 
 async def test_an_engine_that_takes_no_handler() -> None:
     """When an engine refuses a handler the error is the caller's, and the others hear nothing."""
-    async with running() as house:
+    async with run_gateway() as running:
         engine = Closed()
         with pytest.raises(ZeroDivisionError):
-            house.gateway.alerts.connect_engine(engine)
+            running.gateway.alerts.connect_engine(engine)
         engine.handlers["result"]({"callId": "c", "callQuality": {}})
         await settle()
-        assert await house.gateway.alerts.history() == []
+        assert await running.gateway.alerts.history() == []
 
 
 def test_a_loop_that_is_gone() -> None:
@@ -200,8 +200,8 @@ def test_a_loop_that_is_gone() -> None:
     engine = EventEmitter()
 
     async def run() -> Any:
-        async with running() as house:
-            return house.gateway.alerts.connect_engine(engine)
+        async with run_gateway() as running:
+            return running.gateway.alerts.connect_engine(engine)
 
     connection = asyncio.run(run())
     connection._closing = False
@@ -214,7 +214,7 @@ def test_a_loop_that_is_gone() -> None:
 
 async def test_an_iterator() -> None:
     """An asynchronous iterator is read to its end, and no faster than alerts are published."""
-    async with running() as house:
+    async with run_gateway() as running:
         ahead: list[int] = []
 
         async def engine() -> AsyncIterator[tuple[str, Any]]:
@@ -222,12 +222,12 @@ async def test_an_iterator() -> None:
                 ahead.append(number - connection.published)
                 yield "events", hold(number)
 
-        connection = house.gateway.alerts.connect_engine(engine())
+        connection = running.gateway.alerts.connect_engine(engine())
         await connection.ended()
         await connection.join()
         assert (connection.received, connection.published) == (150, 150)
         assert set(ahead) == {0}
-        assert await stored(house) == [*range(50, 150)]
+        assert await stored(running) == [*range(50, 150)]
 
 
 class Iterable:
@@ -250,7 +250,7 @@ class Iterable:
 
 async def test_malformed_items() -> None:
     """What is no pair, or no report, is counted and logged and stops nothing."""
-    async with running() as house:
+    async with run_gateway() as running:
         items: list[Any] = [
             None,
             "xy",
@@ -260,31 +260,31 @@ async def test_malformed_items() -> None:
             (1, {}),
             ({}, 1),
         ]
-        connection = house.gateway.alerts.connect_engine(Iterable(*items, ("events", hold(2))))
+        connection = running.gateway.alerts.connect_engine(Iterable(*items, ("events", hold(2))))
         await connection.ended()
-        assert await stored(house) == [1, 2]
+        assert await stored(running) == [1, 2]
         assert (connection.received, connection.malformed, connection.published) == (8, 6, 2)
-        assert house.events(Event.ANALYSIS_MALFORMED) == 6
+        assert running.events(Event.ANALYSIS_MALFORMED) == 6
 
 
 async def test_an_iterator_that_raises() -> None:
     """An error of the iterator is recorded and ends its connection; others go on."""
-    async with running() as house:
+    async with run_gateway() as running:
         other = EventEmitter()
-        going = house.gateway.alerts.connect_engine(other)
+        going = running.gateway.alerts.connect_engine(other)
         source = Iterable(("events", hold(1)), ZeroDivisionError("secret"), ("events", hold(2)))
-        connection = house.gateway.alerts.connect_engine(source)
+        connection = running.gateway.alerts.connect_engine(source)
         await connection.ended()
         await connection.close()
-        assert house.events(Event.INTERNAL_ERROR) == 1
+        assert running.events(Event.INTERNAL_ERROR) == 1
         other.emit("events", hold(3))
         await going.join()
-        assert await stored(house) == [1, 3]
+        assert await stored(running) == [1, 3]
 
 
 async def test_closing_a_quiet_iterator() -> None:
     """A connection that waits for the next report ends at once, and so does the iterator."""
-    async with running() as house:
+    async with run_gateway() as running:
         ended = []
 
         async def engine() -> AsyncIterator[tuple[str, Any]]:
@@ -294,17 +294,17 @@ async def test_closing_a_quiet_iterator() -> None:
             finally:
                 ended.append(True)
 
-        connection = house.gateway.alerts.connect_engine(engine())
+        connection = running.gateway.alerts.connect_engine(engine())
         await settle()
         await connection.close()
         assert ended == [True]
-        assert await stored(house) == [1]
-        assert house.events(Event.INTERNAL_ERROR) == 0
+        assert await stored(running) == [1]
+        assert running.events(Event.INTERNAL_ERROR) == 0
 
 
 async def test_closing_a_busy_iterator() -> None:
     """The report in hand is published to its end, and the iterator is not asked again."""
-    async with running() as house:
+    async with run_gateway() as running:
         ended = []
 
         async def engine() -> AsyncIterator[tuple[str, Any]]:
@@ -316,8 +316,8 @@ async def test_closing_a_busy_iterator() -> None:
                 ended.append(True)
 
         begun = asyncio.Event()
-        house.gateway.alerts.on("alert_emitted", lambda _: begun.set())
-        connection = house.gateway.alerts.connect_engine(engine())
+        running.gateway.alerts.on("alert_emitted", lambda _: begun.set())
+        connection = running.gateway.alerts.connect_engine(engine())
         await begun.wait()
         await connection.close()
         assert ended == [True]
@@ -336,22 +336,22 @@ async def test_an_iterator_ends_with_the_gateway() -> None:
         finally:
             ended.append(True)
 
-    async with running() as house:
-        house.gateway.alerts.connect_engine(engine())
+    async with run_gateway() as running:
+        running.gateway.alerts.connect_engine(engine())
         await settle()
     assert ended == [True]
 
 
 async def test_a_connection_closed_before_it_began() -> None:
     """An iterator that was never asked is closed all the same."""
-    async with running() as house:
+    async with run_gateway() as running:
         asked = []
 
         async def engine() -> AsyncIterator[tuple[str, Any]]:
             asked.append(True)
             yield "events", hold(1)
 
-        connection = house.gateway.alerts.connect_engine(engine())
+        connection = running.gateway.alerts.connect_engine(engine())
         await connection.close()
         assert (asked, connection.received) == ([], 0)
 
@@ -371,11 +371,11 @@ class Feed:
 
 async def test_closing_when_a_report_has_just_come() -> None:
     """What the iterator has given already is published, though nobody has looked at it yet."""
-    async with running() as house:
+    async with run_gateway() as running:
         feed = Feed()
-        connection = house.gateway.alerts.connect_engine(feed)
+        connection = running.gateway.alerts.connect_engine(feed)
         await settle()
         feed.next.set_result(("events", hold(1)))
         await connection.close()
         assert (connection.received, connection.published, connection.lost) == (1, 1, 0)
-        assert await stored(house) == [1]
+        assert await stored(running) == [1]

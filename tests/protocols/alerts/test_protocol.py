@@ -257,7 +257,7 @@ def test_unknown_types(kind: str) -> None:
     ],
 )
 def test_no_json(payload: bytes) -> None:
-    """What is no JSON by the rules of the house is an invalid format."""
+    """What is no JSON by the strict rules is an invalid format."""
     found = refused(payload)
     assert (found.kind, found.command_id) == (ErrorKind.INVALID_FORMAT, None)
 

@@ -17,8 +17,8 @@ from portward.node.sessions.connection_handle import ConnectionHandle
 from portward.protocols.live.api import Live
 from portward.telemetry.events import Event
 from portward.testing import FakeClock, MemoryClient, connect
-from tests.house import House, session_of, settle
-from tests.node.people import ORIGIN, People, peopled, visit, with_cookies
+from tests.node.fake_provider import ORIGIN, FakeProvider, visit, with_cookies, with_provider
+from tests.running_gateway import RunningGateway, session_of, settle
 
 VIOLATION = {
     "type": "error",
@@ -34,14 +34,16 @@ UNAVAILABLE = {
 
 
 @pytest.fixture
-async def peopled_house(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[House, People]]:
+async def peopled_house(
+    monkeypatch: pytest.MonkeyPatch,
+) -> AsyncIterator[tuple[RunningGateway, FakeProvider]]:
     """A gateway that asks for cookies, and the people it knows."""
-    async with peopled(monkeypatch) as both:
+    async with with_provider(monkeypatch) as both:
         yield both
 
 
 @pytest.fixture
-def house(peopled_house: tuple[House, People]) -> House:
+def running(peopled_house: tuple[RunningGateway, FakeProvider]) -> RunningGateway:
     """The gateway alone."""
     return peopled_house[0]
 
@@ -61,11 +63,11 @@ async def subscribe(client: MemoryClient, topic: str = "event:1") -> Any:
 # -- topics
 
 
-async def test_history_and_position(house: House) -> None:
+async def test_history_and_position(running: RunningGateway) -> None:
     """A topic can be read back as far as it is kept; a limit of 0 asks for the position alone."""
-    ann = await visit(house, "ann")
+    ann = await visit(running, "ann")
     subscribed = await subscribe(ann)
-    await house.gateway.live.publish("event:1", {"n": 1}, key="k")
+    await running.gateway.live.publish("event:1", {"n": 1}, key="k")
     await settle()
     await say(ann, {"type": "history", "topic": "event:1", "limit": 0, "id": 7})
     position = {"offset": 1, "epoch": subscribed["position"]["epoch"]}
@@ -82,29 +84,29 @@ async def test_history_where_it_is_kept(monkeypatch: pytest.MonkeyPatch) -> None
     given = with_cookies()
     live = replace(given.namespaces["live"], history_size=2)
     given = replace(given, namespaces={**given.namespaces, "live": live})
-    async with peopled(monkeypatch, given) as (house, _):
-        ann = await visit(house, "ann")
+    async with with_provider(monkeypatch, given) as (running, _):
+        ann = await visit(running, "ann")
         for number in range(3):
-            await house.gateway.live.publish("event:1", number, key=f"k{number}")
+            await running.gateway.live.publish("event:1", number, key=f"k{number}")
         await say(ann, {"type": "history", "topic": "event:1"})
         found = [(each["key"], each["data"]) for each in ann.received[-1]["publications"]]
         assert found == [("k1", 1), ("k2", 2)]
 
 
 @pytest.mark.parametrize("topic", ["", "a b", "a*", "ž", "x" * 124])
-async def test_what_is_no_topic(house: House, topic: str) -> None:
+async def test_what_is_no_topic(running: RunningGateway, topic: str) -> None:
     """A text that cannot be a topic is a mistake, whatever is done with it."""
     with pytest.raises(ValueError, match="channel"):
-        house.gateway.live.channel(topic)
+        running.gateway.live.channel(topic)
     with pytest.raises(ValueError, match="channel"):
-        await house.gateway.live.publish(topic, 1)
+        await running.gateway.live.publish(topic, 1)
 
 
-async def test_publish(house: House) -> None:
+async def test_publish(running: RunningGateway) -> None:
     """What is published arrives; the last of each key is in the snapshot of who comes later."""
-    live = house.gateway.live
+    live = running.gateway.live
     assert live.channel("event:1") == "live:event:1"
-    ann = await visit(house, "ann")
+    ann = await visit(running, "ann")
     first = await subscribe(ann)
     assert (first["snapshot"], first["position"]["offset"]) == ([], 0)
     await live.publish("event:1", {"n": 1}, key="score")
@@ -113,43 +115,43 @@ async def test_publish(house: House) -> None:
     await live.publish("event:2", "elsewhere")
     await settle()
     assert position.offset == 3
-    now = int(house.clock.time() * 1000)
+    now = int(running.clock.time() * 1000)
     about = {"type": "data", "topic": "event:1", "ts": now}
     assert ann.received[1:] == [
         {**about, "key": "score", "data": {"n": 1}, "offset": 1},
         {**about, "key": "score", "data": {"n": 2}, "offset": 2},
         {**about, "data": "aside", "offset": 3},
     ]
-    later = await subscribe(await visit(house, "bob"))
+    later = await subscribe(await visit(running, "bob"))
     assert later["snapshot"] == [{"key": "score", "data": {"n": 2}, "ts": now, "offset": 2}]
     assert later["position"] == {"offset": 3, "epoch": position.epoch}
 
 
-async def test_publish_once(house: House) -> None:
+async def test_publish_once(running: RunningGateway) -> None:
     """A repeated idempotency key publishes nothing and gives the first position."""
-    live = house.gateway.live
+    live = running.gateway.live
     first = await live.publish("event:1", 1, idempotency_key="k")
     assert await live.publish("event:1", 2, idempotency_key="k") == first
     assert (await live.publish("event:1", 3, idempotency_key="l")).offset == first.offset + 1
 
 
-async def test_publish_what_cannot_be(house: House) -> None:
+async def test_publish_what_cannot_be(running: RunningGateway) -> None:
     """What is no JSON, or too much of it, is refused."""
     for data, kind in ((object(), ErrorKind.INVALID_STRUCTURE), ("x" * 65536, ErrorKind.TOO_LONG)):
         with pytest.raises(CommandError) as caught:
-            await house.gateway.live.publish("event:1", data)
+            await running.gateway.live.publish("event:1", data)
         assert caught.value.kind is kind
 
 
 # -- connections
 
 
-async def test_connections(house: House) -> None:
+async def test_connections(running: RunningGateway) -> None:
     """The connections are those of the endpoints of these topics that are open and somebody's."""
-    live = house.gateway.live
+    live = running.gateway.live
     assert live.connections() == []
-    ann, bob = await visit(house, "ann"), await visit(house, "bob")
-    await house.client("ann", "lobby")
+    ann, bob = await visit(running, "ann"), await visit(running, "bob")
+    await running.client("ann", "lobby")
     found = live.connections()
     assert found == [ConnectionHandle(session_of(each)) for each in (ann, bob)]
     assert [each.user["id"] for each in found if each.user is not None] == ["ann", "bob"]
@@ -158,11 +160,11 @@ async def test_connections(house: House) -> None:
     assert [each.open for each in found] == [False, True]
 
 
-async def test_nobodys_connection_is_none_of_them(house: House) -> None:
+async def test_nobodys_connection_is_none_of_them(running: RunningGateway) -> None:
     """A connection of which it is not known whose it is is none to talk to."""
-    ann = await visit(house, "ann")
+    ann = await visit(running, "ann")
     session_of(ann).identity = None
-    assert house.gateway.live.connections() == []
+    assert running.gateway.live.connections() == []
 
 
 # -- the application's own handler
@@ -184,7 +186,7 @@ async def test_handlers_before_the_gateway_runs() -> None:
 
 async def test_a_handler_set_before_the_gateway_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     """A handler is kept for when the gateway runs."""
-    monkeypatch.setattr(build, "make_provider", lambda *_: People())
+    monkeypatch.setattr(build, "make_provider", lambda *_: FakeProvider())
     gateway = Gateway(with_cookies(), clock=FakeClock())
 
     async def handler(connection: ConnectionHandle, message: Any) -> None:
@@ -199,7 +201,7 @@ async def test_a_handler_set_before_the_gateway_runs(monkeypatch: pytest.MonkeyP
     assert ann.received == [["x"]]
 
 
-async def test_on_message(house: House) -> None:
+async def test_on_message(running: RunningGateway) -> None:
     """A handler is given every JSON value and the connection it came by, in place of subscriptions."""
     seen: list[tuple[str, Any]] = []
 
@@ -207,9 +209,9 @@ async def test_on_message(house: House) -> None:
         seen.append((connection.id, message))
         await connection.send({"echo": message})
 
-    house.gateway.live.on_message = handler
-    ann = await visit(house, "ann")
-    [handle] = house.gateway.live.connections()
+    running.gateway.live.on_message = handler
+    ann = await visit(running, "ann")
+    [handle] = running.gateway.live.connections()
     asked = {"type": "subscribe", "topic": "event:1"}
     values: list[Any] = [asked, [1, None], "text", None, {"id": {}}]
     for value in values:
@@ -219,15 +221,15 @@ async def test_on_message(house: House) -> None:
     assert session_of(ann).subscriptions == {}
 
 
-async def test_on_message_is_given_nothing_but_json(house: House) -> None:
+async def test_on_message_is_given_nothing_but_json(running: RunningGateway) -> None:
     """What does not parse is answered without the handler."""
     seen = []
 
     async def handler(*told: object) -> None:
         seen.append(told)
 
-    house.gateway.live.on_message = handler
-    ann = await visit(house, "ann")
+    running.gateway.live.on_message = handler
+    ann = await visit(running, "ann")
     for payload in (b"{", b'{"a":1,"a":2}', b'"\\ud800"', b"[" * 50):
         ann.send_bytes(payload, binary=False)
         await settle()
@@ -243,25 +245,25 @@ async def test_on_message_is_given_nothing_but_json(house: House) -> None:
     assert seen == []
 
 
-async def test_on_message_while_running(house: House) -> None:
+async def test_on_message_while_running(running: RunningGateway) -> None:
     """A handler counts from the next message on; without it subscriptions are answered again."""
 
     async def handler(connection: ConnectionHandle, _: Any) -> None:
         await connection.send("taken")
 
-    ann = await visit(house, "ann")
+    ann = await visit(running, "ann")
     assert (await subscribe(ann))["type"] == "subscribed"
-    house.gateway.live.on_message = handler
+    running.gateway.live.on_message = handler
     assert await subscribe(ann) == "taken"
-    await house.gateway.live.publish("event:1", 1)
+    await running.gateway.live.publish("event:1", 1)
     await settle()
     assert ann.received[-1]["type"] == "data"
-    house.gateway.live.on_message = None
+    running.gateway.live.on_message = None
     await say(ann, {"type": "unsubscribe", "topic": "event:1"})
     assert ann.received[-1] == {"type": "unsubscribed", "topic": "event:1"}
 
 
-async def test_on_message_one_at_a_time(house: House) -> None:
+async def test_on_message_one_at_a_time(running: RunningGateway) -> None:
     """A handler that takes its time is given the next message of that connection afterwards."""
     thinking, seen = asyncio.Event(), []
 
@@ -271,8 +273,8 @@ async def test_on_message_one_at_a_time(house: House) -> None:
             await thinking.wait()
         await connection.send(message)
 
-    house.gateway.live.on_message = handler
-    ann, bob = await visit(house, "ann"), await visit(house, "bob")
+    running.gateway.live.on_message = handler
+    ann, bob = await visit(running, "ann"), await visit(running, "bob")
     await say(ann, 1)
     await say(ann, 2)
     await say(bob, 3)
@@ -303,18 +305,18 @@ async def refuses(_: ConnectionHandle, message: Any) -> None:
 
 
 @pytest.mark.parametrize("handler", [raises, raises_at_once, refuses])
-async def test_on_message_that_fails(house: House, handler: Any) -> None:
+async def test_on_message_that_fails(running: RunningGateway, handler: Any) -> None:
     """A handler that fails is recorded, its client is told to try again and nothing of why."""
-    house.gateway.live.on_message = handler
-    ann = await visit(house, "ann")
+    running.gateway.live.on_message = handler
+    ann = await visit(running, "ann")
     await say(ann, {"password": "secret"})
     assert ann.received == [UNAVAILABLE]
-    assert house.events(Event.INTERNAL_ERROR) == 1
-    assert "secret" not in house.log.getvalue()
+    assert running.events(Event.INTERNAL_ERROR) == 1
+    assert "secret" not in running.log.getvalue()
     assert ann.open
 
 
-async def test_on_message_that_ends_the_connection(house: House) -> None:
+async def test_on_message_that_ends_the_connection(running: RunningGateway) -> None:
     """A handler may end the connection it was given; what waited is not handed over."""
     seen = []
 
@@ -323,8 +325,8 @@ async def test_on_message_that_ends_the_connection(house: House) -> None:
         await asyncio.sleep(0)
         connection.close()
 
-    house.gateway.live.on_message = handler
-    ann = await visit(house, "ann")
+    running.gateway.live.on_message = handler
+    ann = await visit(running, "ann")
     ann.send_bytes(b"1", binary=False)
     ann.send_bytes(b"2", binary=False)
     await settle()
@@ -332,7 +334,7 @@ async def test_on_message_that_ends_the_connection(house: House) -> None:
     assert seen == [1]
 
 
-async def test_on_message_that_never_returns(house: House) -> None:
+async def test_on_message_that_never_returns(running: RunningGateway) -> None:
     """It ends with its connection, without a word in the log."""
     ended: list[str] = []
 
@@ -342,23 +344,23 @@ async def test_on_message_that_never_returns(house: House) -> None:
         finally:
             ended.append(connection.id)
 
-    house.gateway.live.on_message = handler
-    ann, bob = await visit(house, "ann"), await visit(house, "bob")
+    running.gateway.live.on_message = handler
+    ann, bob = await visit(running, "ann"), await visit(running, "bob")
     await say(ann, 1)
     await say(bob, 1)
-    ids = [each.id for each in house.gateway.live.connections()]
+    ids = [each.id for each in running.gateway.live.connections()]
     before = len(asyncio.all_tasks())
     ann.leave()
-    await house.advance(CLOSE_TIME + 0.2)
+    await running.advance(CLOSE_TIME + 0.2)
     assert ended == ids[:1]
     assert len(asyncio.all_tasks()) < before
-    await house.gateway.revoke(user="bob")
+    await running.gateway.revoke(user="bob")
     await settle()
     assert ended == ids
-    assert house.events(Event.INTERNAL_ERROR) == 0
+    assert running.events(Event.INTERNAL_ERROR) == 0
 
 
-async def test_on_message_that_goes_on_after_the_end(house: House) -> None:
+async def test_on_message_that_goes_on_after_the_end(running: RunningGateway) -> None:
     """Who ends the connection it was given may finish what it does."""
     done = []
 
@@ -367,17 +369,17 @@ async def test_on_message_that_goes_on_after_the_end(house: House) -> None:
         await asyncio.sleep(0)
         done.append(connection.open)
 
-    house.gateway.live.on_message = handler
-    await say(await visit(house, "ann"), 1)
+    running.gateway.live.on_message = handler
+    await say(await visit(running, "ann"), 1)
     assert done == [False]
 
 
-async def test_a_snapshot_that_is_too_large(house: House) -> None:
+async def test_a_snapshot_that_is_too_large(running: RunningGateway) -> None:
     """More than may wait for a reader is refused, and the topic is not heard then."""
-    live = house.gateway.live
+    live = running.gateway.live
     for number in range(20):
         await live.publish("event:1", "x" * 60_000, key=f"k{number}")
-    ann = await visit(house, "ann")
+    ann = await visit(running, "ann")
     await say(ann, {"type": "subscribe", "topic": "event:1", "id": 7})
     (answer,) = ann.received
     assert (answer["type"], answer["code"]) == ("error", "limit")
@@ -392,7 +394,7 @@ async def test_a_snapshot_that_is_too_large(house: House) -> None:
     assert (await subscribe(ann))["type"] == "subscribed"
 
 
-async def test_on_close(house: House) -> None:
+async def test_on_close(running: RunningGateway) -> None:
     """A handler is told of every end of these connections, with its name and whose it was."""
     told: list[tuple[str, str, bool]] = []
 
@@ -400,14 +402,14 @@ async def test_on_close(house: House) -> None:
         assert connection.user is not None
         told.append((connection.user["id"] or "", reason, connection.open))
 
-    house.gateway.live.on_close = handler
-    ann, bob = await visit(house, "ann"), await visit(house, "bob")
-    rooms = await house.client("ann", "lobby")
+    running.gateway.live.on_close = handler
+    ann, bob = await visit(running, "ann"), await visit(running, "bob")
+    rooms = await running.client("ann", "lobby")
     ann.leave()
     bob.leave(None)
     rooms.leave()
-    await visit(house, "ann")
-    house.gateway.live.connections()[0].close()
+    await visit(running, "ann")
+    running.gateway.live.connections()[0].close()
     await settle()
     assert told == [
         ("ann", "normal", False),
@@ -416,12 +418,12 @@ async def test_on_close(house: House) -> None:
     ]
 
 
-async def test_another_family(house: House) -> None:
+async def test_another_family(running: RunningGateway) -> None:
     """Handlers of one family of topics are none of another."""
     hooks = Hooks()
-    other = Live(lambda: house.gateway.node, hooks, "other")
+    other = Live(lambda: running.gateway.node, hooks, "other")
     other.on_message = raises
-    assert house.gateway.live.on_message is None
-    await visit(house, "ann")
+    assert running.gateway.live.on_message is None
+    await visit(running, "ann")
     assert other.connections() == []
     assert other.channel("t") == "other:t"

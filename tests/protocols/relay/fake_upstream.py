@@ -12,7 +12,7 @@ from portward.protocols.relay import service
 from portward.protocols.relay.ports import UpstreamClosed
 from portward.settings import Settings
 from portward.testing import MemoryClient, connect
-from tests.house import House, running, settle
+from tests.running_gateway import RunningGateway, run_gateway, settle
 
 
 class FakeLink:
@@ -90,12 +90,12 @@ class FakeUpstream:
 @asynccontextmanager
 async def relaying(
     monkeypatch: pytest.MonkeyPatch, settings: Settings | None = None
-) -> AsyncIterator[tuple[House, FakeUpstream]]:
+) -> AsyncIterator[tuple[RunningGateway, FakeUpstream]]:
     """A running gateway and its upstream."""
     upstream = FakeUpstream()
     monkeypatch.setattr(service, "make_upstream", lambda _: upstream)
-    async with running(settings or Settings()) as house:
-        yield house, upstream
+    async with run_gateway(settings or Settings()) as running:
+        yield running, upstream
 
 
 async def tell(client: MemoryClient, message: dict[str, Any]) -> None:
@@ -105,23 +105,25 @@ async def tell(client: MemoryClient, message: dict[str, Any]) -> None:
     await settle()
 
 
-async def proven(house: House, user: str = "ann", **claims: Any) -> MemoryClient:
+async def proven(running: RunningGateway, user: str = "ann", **claims: Any) -> MemoryClient:
     """A client that has authenticated by message."""
-    client = await connect(house.gateway, "/realtime")
-    await tell(client, {"type": "authenticate", "token": house.token(user, **claims)})
+    client = await connect(running.gateway, "/realtime")
+    await tell(client, {"type": "authenticate", "token": running.token(user, **claims)})
     return client
 
 
-async def connected(house: House, user: str = "ann", **claims: Any) -> MemoryClient:
+async def connected(running: RunningGateway, user: str = "ann", **claims: Any) -> MemoryClient:
     """A client whose messages go upstream."""
-    client = await proven(house, user, **claims)
+    client = await proven(running, user, **claims)
     await tell(client, {"type": "connect_realtime"})
     return client
 
 
-async def transparent(house: House, path: str = "/realtime", **claims: Any) -> MemoryClient:
+async def transparent(
+    running: RunningGateway, path: str = "/realtime", **claims: Any
+) -> MemoryClient:
     """A client that came with its token in a header."""
-    bearer = f"Bearer {house.token('ann', **claims)}"
-    client = await connect(house.gateway, path, authorization=bearer)
+    bearer = f"Bearer {running.token('ann', **claims)}"
+    client = await connect(running.gateway, path, authorization=bearer)
     await settle()
     return client

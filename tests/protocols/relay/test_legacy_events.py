@@ -10,8 +10,8 @@ from portward.settings import Settings
 from portward.settings.operation import LogFormat, LogSettings
 from portward.testing import connect
 from portward.testing.gateway import request
-from tests.house import House, RoutedGate, running
 from tests.protocols.relay.fake_upstream import relaying, tell
+from tests.running_gateway import RoutedGate, RunningGateway, run_gateway
 
 pytestmark = pytest.mark.p1
 
@@ -38,10 +38,10 @@ JSON = Settings(log=LogSettings(format=LogFormat.JSON))
 OLDER = Settings(log=LogSettings(format=LogFormat.JSON, older_names=True))
 
 
-def lines(house: House) -> list[dict[str, Any]]:
+def lines(running: RunningGateway) -> list[dict[str, Any]]:
     """The events of the older relay that were logged, each with its own fields."""
-    house.gateway.telemetry.log.close(5)
-    told = [json.loads(line) for line in house.log.getvalue().splitlines()]
+    running.gateway.telemetry.log.close(5)
+    told = [json.loads(line) for line in running.log.getvalue().splitlines()]
     return [
         {key: each[key] for key in OWN if key in each} for each in told if each["event"] in NAMES
     ]
@@ -49,12 +49,12 @@ def lines(house: House) -> list[dict[str, Any]]:
 
 async def test_a_connection_tells_its_story(monkeypatch: pytest.MonkeyPatch) -> None:
     """Established, refused a token, proven: with the address masked, and without the token."""
-    async with relaying(monkeypatch, JSON) as (house, _):
-        client = await connect(house.gateway, "/realtime", peer="192.0.2.7")
+    async with relaying(monkeypatch, JSON) as (running, _):
+        client = await connect(running.gateway, "/realtime", peer="192.0.2.7")
         await tell(client, {"type": "authenticate", "token": "nonsense"})
-        await tell(client, {"type": "authenticate", "token": house.token("ann")})
+        await tell(client, {"type": "authenticate", "token": running.token("ann")})
         ip = "192.0.2.xxx"
-        assert lines(house) == [
+        assert lines(running) == [
             {"event": "connection_established", "ip": ip, "totalConnections": 1},
             {"event": "auth_failed", "ip": ip, "error": "authentication_failed"},
             {"event": "auth_success", "ip": ip, "userId": "ann"},
@@ -63,23 +63,23 @@ async def test_a_connection_tells_its_story(monkeypatch: pytest.MonkeyPatch) -> 
 
 async def test_those_turned_away(monkeypatch: pytest.MonkeyPatch) -> None:
     """For the origin, for too many connections, for too many attempts; other reasons are not told."""
-    async with relaying(monkeypatch, JSON) as (house, _):
+    async with relaying(monkeypatch, JSON) as (running, _):
         peer = "192.0.2.7"
-        await refused(house, peer, origin="https://evil.example")
-        kept = [await connect(house.gateway, "/realtime", peer=peer) for _ in range(3)]
-        await refused(house, peer)
-        await refused(house, peer, sec_websocket_key="bad")
+        await refused(running, peer, origin="https://evil.example")
+        kept = [await connect(running.gateway, "/realtime", peer=peer) for _ in range(3)]
+        await refused(running, peer)
+        await refused(running, peer, sec_websocket_key="bad")
         for client in kept:
             client.leave()
-        while await refused(house, peer) != "rate":
+        while await refused(running, peer) != "rate":
             pass
-        told = [each["reason"] for each in lines(house) if each["event"] == "connection_blocked"]
+        told = [each["reason"] for each in lines(running) if each["event"] == "connection_blocked"]
         assert set(told) == {"origin", "ip_limit", "rate_limit"}
 
 
-async def refused(house: House, peer: str, **headers: str) -> str:
-    """Come and be turned away, as at a real door; returns why, or nothing when let in."""
-    gate = RoutedGate(house.gateway.node)
+async def refused(running: RunningGateway, peer: str, **headers: str) -> str:
+    """Come and be turned away, as at a real listener; returns why, or nothing when let in."""
+    gate = RoutedGate(running.gateway.node)
     head = request("/realtime", peer=peer, **headers)
     try:
         (await gate.admit(head)).cancel()
@@ -91,27 +91,27 @@ async def refused(house: House, peer: str, **headers: str) -> str:
 
 async def test_other_endpoints_say_nothing_of_the_kind() -> None:
     """A rooms client leaves only the gateway's own events."""
-    async with running(JSON) as house:
-        await house.client("ann")
-        assert lines(house) == []
+    async with run_gateway(JSON) as running:
+        await running.client("ann")
+        assert lines(running) == []
 
 
 async def test_the_exact_names(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where they are on, each event that the older relay had stands there under its name there, too."""
-    async with relaying(monkeypatch, OLDER) as (house, _):
+    async with relaying(monkeypatch, OLDER) as (running, _):
         peer = "192.0.2.7"
-        client = await connect(house.gateway, "/realtime", peer=peer)
+        client = await connect(running.gateway, "/realtime", peer=peer)
         await tell(client, {"type": "authenticate", "token": "nonsense"})
-        await tell(client, {"type": "authenticate", "token": house.token("ann")})
-        await refused(house, peer, origin="https://evil.example")
+        await tell(client, {"type": "authenticate", "token": running.token("ann")})
+        await refused(running, peer, origin="https://evil.example")
         client.leave()
-        while await refused(house, peer) != "rate":
+        while await refused(running, peer) != "rate":
             pass
         head = request("/test", peer="192.0.2.8")
-        while (answer := RoutedGate(house.gateway.node).answer(head)) and answer.status != 429:
+        while (answer := RoutedGate(running.gateway.node).answer(head)) and answer.status != 429:
             pass
         ip = "192.0.2.xxx"
-        told = [each for each in lines(house) if each["event"] in EXACT]
+        told = [each for each in lines(running) if each["event"] in EXACT]
         assert told == [
             {"event": "WS_CONNECTION_ESTABLISHED", "ip": ip, "totalConnections": 1},
             {"event": "WS_AUTH_FAILED_INVALID_TOKEN", "ip": ip, "error": "authentication_failed"},

@@ -14,7 +14,6 @@ from portward.settings.operation import LogFormat, LogSettings
 from portward.settings.presets import ENDPOINTS
 from portward.settings.upstream import UpstreamSettings
 from portward.testing import connect
-from tests.house import House, running, settle
 from tests.protocols.relay.fake_upstream import (
     FakeUpstream,
     connected,
@@ -23,6 +22,7 @@ from tests.protocols.relay.fake_upstream import (
     tell,
     transparent,
 )
+from tests.running_gateway import RunningGateway, run_gateway, settle
 
 pytestmark = pytest.mark.p1
 
@@ -64,12 +64,12 @@ async def test_every_report_spends(
     monkeypatch: pytest.MonkeyPatch, report: dict[str, Any], binary: bool
 ) -> None:
     """A user over the tokens of a day is closed, whichever event reported them."""
-    async with relaying(monkeypatch, spending(max_tokens=100)) as (house, upstream):
-        client = await connected(house)
+    async with relaying(monkeypatch, spending(max_tokens=100)) as (running, upstream):
+        client = await connected(running)
         upstream.link.say(json.dumps(report).encode(), binary=binary)
         await turns()
         assert client.closed == (3504, "quota exceeded")
-        again = await proven(house)
+        again = await proven(running)
         await tell(again, {"type": "connect_realtime"})
         assert again.closed == (3504, "quota exceeded")
 
@@ -79,26 +79,26 @@ async def test_what_a_second_counts_for(monkeypatch: pytest.MonkeyPatch) -> None
     report = json.dumps({"type": TRANSCRIBED, "usage": {"type": "duration", "seconds": 9.5}})
     for each, closed in ((10.0, None), (11.0, (3504, "quota exceeded")), (0.0, None)):
         async with relaying(monkeypatch, spending(max_tokens=100, tokens_per_second=each)) as (
-            house,
+            running,
             upstream,
         ):
-            client = await connected(house)
+            client = await connected(running)
             upstream.link.say(report.encode())
             await turns()
             assert client.closed == closed
-            assert house.count("upstream_audio_seconds_total") == 9.5
-            assert house.count("upstream_tokens_total") == 0
+            assert running.count("upstream_audio_seconds_total") == 9.5
+            assert running.count("upstream_tokens_total") == 0
 
 
 async def test_a_larger_budget_counts_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Once it is reloaded, a user who had used up the smaller one goes on, with what is left of it."""
-    async with relaying(monkeypatch, spending(max_tokens=100)) as (house, upstream):
+    async with relaying(monkeypatch, spending(max_tokens=100)) as (running, upstream):
         report = b'{"type":"response.done","response":{"usage":{"total_tokens":100}}}'
-        await connected(house)
+        await connected(running)
         upstream.link.say(report)
         await turns()
-        house.gateway.reload(spending(max_tokens=150))
-        client = await connected(house)
+        running.gateway.reload(spending(max_tokens=150))
+        client = await connected(running)
         client.send_bytes(b'{"type":"response.create"}', binary=False)
         await turns()
         assert (client.closed, len(upstream.link.sent)) == (None, 1)
@@ -120,13 +120,13 @@ async def test_why_the_upstream_closed_is_logged(
 ) -> None:
     """The line has the code the client got; the reason went through the link's redaction."""
     given = replace(Settings(), log=LogSettings(format=LogFormat.JSON))
-    async with relaying(monkeypatch, given) as (house, upstream):
-        client = await connected(house)
+    async with relaying(monkeypatch, given) as (running, upstream):
+        client = await connected(running)
         upstream.link.end(code, reason.replace("sk-canary-9f31", "***"))
         await turns()
         assert client.closed == (code, "upstream closed")
-        house.gateway.telemetry.log.close(5)
-        lines = [json.loads(line) for line in house.log.getvalue().splitlines()]
+        running.gateway.telemetry.log.close(5)
+        lines = [json.loads(line) for line in running.log.getvalue().splitlines()]
         (line,) = [each for each in lines if each["event"] == "conn.close"]
         assert (line["code"], line["ending"], line["detail"]) == (code, "upstream_closed", logged)
 
@@ -134,11 +134,11 @@ async def test_why_the_upstream_closed_is_logged(
 async def test_the_code_of_a_client_that_leaves_is_logged(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is the client's own."""
     given = replace(Settings(), log=LogSettings(format=LogFormat.JSON))
-    async with relaying(monkeypatch, given) as (house, _):
-        (await connected(house)).leave(4321)
+    async with relaying(monkeypatch, given) as (running, _):
+        (await connected(running)).leave(4321)
         await turns()
-        house.gateway.telemetry.log.close(5)
-        lines = [json.loads(line) for line in house.log.getvalue().splitlines()]
+        running.gateway.telemetry.log.close(5)
+        lines = [json.loads(line) for line in running.log.getvalue().splitlines()]
         (line,) = [each for each in lines if each["event"] == "conn.close"]
         assert (line["code"], line["ending"]) == (4321, "normal")
 
@@ -163,10 +163,10 @@ async def test_parameters_are_passed_on(
     monkeypatch: pytest.MonkeyPatch, query: str, parameters: dict[str, str], named: bool
 ) -> None:
     """In both modes; a model that nobody named is left out where the upstream has one already."""
-    async with relaying(monkeypatch) as (house, upstream):
-        await transparent(house, f"/realtime{query}")
-        client = await connect(house.gateway, f"/realtime{query}")
-        await tell(client, {"type": "authenticate", "token": house.token("ann")})
+    async with relaying(monkeypatch) as (running, upstream):
+        await transparent(running, f"/realtime{query}")
+        client = await connect(running.gateway, f"/realtime{query}")
+        await tell(client, {"type": "authenticate", "token": running.token("ann")})
         await tell(client, {"type": "connect_realtime"})
         told = {"model": "gpt-realtime"} if named else {}
         assert client.received[-1] == {"type": "realtime_connected", **told}
@@ -179,10 +179,10 @@ async def test_the_model_of_the_address_holds_for_the_first_message_too(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A model in `connect_realtime` comes before that of the address, and this before the default."""
-    async with relaying(monkeypatch, spending(models=("a", "b", "c"))) as (house, upstream):
+    async with relaying(monkeypatch, spending(models=("a", "b", "c"))) as (running, upstream):
         for asked, model in (({}, "b"), ({"model": "c"}, "c")):
-            client = await connect(house.gateway, "/realtime?model=b")
-            await tell(client, {"type": "authenticate", "token": house.token("ann")})
+            client = await connect(running.gateway, "/realtime?model=b")
+            await tell(client, {"type": "authenticate", "token": running.token("ann")})
             await tell(client, {"type": "connect_realtime", **asked})
             assert client.received[-1] == {"type": "realtime_connected", "model": model}
             assert upstream.link.model == model
@@ -198,11 +198,11 @@ async def test_the_model_of_the_address_holds_for_the_first_message_too(
 )  # fmt: skip
 async def test_other_parameters_are_refused(monkeypatch: pytest.MonkeyPatch, query: str) -> None:
     """With 400, before anything is connected; only an empty query is none."""
-    async with relaying(monkeypatch) as (house, upstream):
+    async with relaying(monkeypatch) as (running, upstream):
         if query == "?":
-            await connect(house.gateway, "/realtime?")
+            await connect(running.gateway, "/realtime?")
             return
-        assert (await house.refusal(f"/realtime{query}")).status == 400
+        assert (await running.refusal(f"/realtime{query}")).status == 400
         assert upstream.links == []
 
 
@@ -219,19 +219,21 @@ async def test_the_list_of_parameters_is_the_operators(monkeypatch: pytest.Monke
         ({"pin": {"type": "transcription"}}, "?intent=transcription", True),
     ]
     for changes, query, passes in cases:
-        async with relaying(monkeypatch, spending(**changes)) as (house, upstream):
+        async with relaying(monkeypatch, spending(**changes)) as (running, upstream):
             if passes:
-                await transparent(house, f"/realtime{query}")
+                await transparent(running, f"/realtime{query}")
                 assert len(upstream.links) == 1
             else:
-                assert (await house.refusal(f"/realtime{query}")).status == 400
+                assert (await running.refusal(f"/realtime{query}")).status == 400
 
 
 # Several upstreams
 
 
 @asynccontextmanager
-async def two(monkeypatch: pytest.MonkeyPatch, **azure: Any) -> AsyncIterator[tuple[House, Any]]:
+async def two(
+    monkeypatch: pytest.MonkeyPatch, **azure: Any
+) -> AsyncIterator[tuple[RunningGateway, Any]]:
     """A gateway whose second relay leads to an upstream of its own."""
     fakes: dict[str, FakeUpstream] = {}
 
@@ -244,29 +246,29 @@ async def two(monkeypatch: pytest.MonkeyPatch, **azure: Any) -> AsyncIterator[tu
         upstreams={"azure": UpstreamSettings(url="wss://azure.example", models=("m/1",), **azure)},
         endpoints={**ENDPOINTS, "azure": replace(relay, path="/azure", upstream="azure")},
     )
-    async with running(given) as house:
-        yield house, fakes
+    async with run_gateway(given) as running:
+        yield running, fakes
 
 
 async def test_an_endpoint_names_its_upstream(monkeypatch: pytest.MonkeyPatch) -> None:
     """With its own models; the other endpoints keep the default one."""
-    async with two(monkeypatch) as (house, fakes):
-        await transparent(house, "/azure?model=m%2F1")
-        await transparent(house, "/realtime")
+    async with two(monkeypatch) as (running, fakes):
+        await transparent(running, "/azure?model=m%2F1")
+        await transparent(running, "/realtime")
         assert [link.model for link in fakes["wss://azure.example"].links] == ["m/1"]
         assert [link.model for link in fakes[UpstreamSettings().url].links] == ["gpt-realtime"]
-        client = await transparent(house, "/azure?model=gpt-realtime")
+        client = await transparent(running, "/azure?model=gpt-realtime")
         assert client.received[-1]["code"] == "model_not_allowed"
 
 
 async def test_budgets_of_upstreams_are_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a user spends at one is not spent at the other."""
-    async with two(monkeypatch, max_tokens=100) as (house, fakes):
-        first = await transparent(house, "/azure")
+    async with two(monkeypatch, max_tokens=100) as (running, fakes):
+        first = await transparent(running, "/azure")
         report = b'{"type":"response.done","response":{"usage":{"total_tokens":100}}}'
         fakes["wss://azure.example"].link.say(report)
         await turns()
         assert first.closed == (3504, "quota exceeded")
-        other = await transparent(house, "/realtime")
+        other = await transparent(running, "/realtime")
         assert other.closed is None
-        assert (await transparent(house, "/azure")).closed == (3504, "quota exceeded")
+        assert (await transparent(running, "/azure")).closed == (3504, "quota exceeded")

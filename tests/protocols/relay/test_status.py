@@ -13,8 +13,8 @@ from portward.settings.endpoint import AuthMode
 from portward.settings.presets import ENDPOINTS
 from portward.telemetry.events import Event
 from portward.testing.gateway import request
-from tests.house import House, RoutedGate, running
 from tests.protocols.relay.fake_upstream import relaying
+from tests.running_gateway import RoutedGate, RunningGateway, run_gateway
 
 pytestmark = pytest.mark.p1
 
@@ -27,27 +27,27 @@ def given(**realtime: Any) -> Settings:
 
 
 @pytest.fixture
-async def house(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[House]:
+async def running(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[RunningGateway]:
     """A gateway with an upstream."""
-    async with relaying(monkeypatch) as (house, _):
-        yield house
+    async with relaying(monkeypatch) as (running, _):
+        yield running
 
 
-def ask(house: House, **headers: str) -> HttpReply:
+def ask(running: RunningGateway, **headers: str) -> HttpReply:
     """Ask for the status."""
-    answer = RoutedGate(house.gateway.node).answer(request("/test", **headers))
+    answer = RoutedGate(running.gateway.node).answer(request("/test", **headers))
     assert isinstance(answer, HttpReply)
     return answer
 
 
-async def test_all_is_well(house: House) -> None:
+async def test_all_is_well(running: RunningGateway) -> None:
     """It says what the relay is like, to programs and to pages of listed origins."""
-    answer = ask(house)
+    answer = ask(running)
     assert answer.status == 200
     assert json.loads(answer.body) == {
         "status": "ok", "enabled": True, "authRequired": True, "upstreamConfigured": True,
     }  # fmt: skip
-    headers = dict(ask(house, origin=ORIGIN).headers)
+    headers = dict(ask(running, origin=ORIGIN).headers)
     assert headers["Access-Control-Allow-Origin"] == ORIGIN
     assert headers["Access-Control-Allow-Credentials"] == "true"
     assert headers["Vary"] == "Origin"
@@ -57,51 +57,51 @@ async def test_all_is_well(house: House) -> None:
 
 async def test_it_says_what_is_missing() -> None:
     """Neither a key nor a proof of anyone's name."""
-    async with running(given(auth=AuthMode.NONE)) as house:
-        told = json.loads(ask(house).body)
+    async with run_gateway(given(auth=AuthMode.NONE)) as running:
+        told = json.loads(ask(running).body)
         assert (told["authRequired"], told["upstreamConfigured"]) == (False, False)
 
 
 @pytest.mark.parametrize(
     "origin", ["https://evil.example", "null", "http://localhost.evil.example"]
 )
-async def test_other_pages_are_refused(house: House, origin: str) -> None:
+async def test_other_pages_are_refused(running: RunningGateway, origin: str) -> None:
     """As at the relay itself."""
-    answer = ask(house, origin=origin)
+    answer = ask(running, origin=origin)
     assert (answer.status, answer.body) == (403, b"")
-    assert house.events(Event.ORIGIN_REJECT) == 1
-    assert house.events(Event.CONNECTION_BLOCKED) == 1
+    assert running.events(Event.ORIGIN_REJECT) == 1
+    assert running.events(Event.CONNECTION_BLOCKED) == 1
 
 
-async def test_questions_count_as_attempts(house: House) -> None:
+async def test_questions_count_as_attempts(running: RunningGateway) -> None:
     """Of one address ten in a minute, with the handshakes; then it is told when to come back."""
     for _ in range(10):
-        assert ask(house).status == 200
-    answer = ask(house)
+        assert ask(running).status == 200
+    answer = ask(running)
     assert answer.status == 429
     assert int(dict(answer.headers)["Retry-After"]) >= 1
-    assert house.events(Event.HTTP_RATE_LIMIT_EXCEEDED) == 1
-    assert (await house.refusal("/realtime")).status == 429
-    await house.advance(60)
-    assert ask(house).status == 200
+    assert running.events(Event.HTTP_RATE_LIMIT_EXCEEDED) == 1
+    assert (await running.refusal("/realtime")).status == 429
+    await running.advance(60)
+    assert ask(running).status == 200
 
 
-async def test_a_slash_at_the_end(house: House) -> None:
+async def test_a_slash_at_the_end(running: RunningGateway) -> None:
     """`/test/` is the same page, refusals included; `/test//` is none."""
-    gate = RoutedGate(house.gateway.node)
+    gate = RoutedGate(running.gateway.node)
     for path in ("/test", "/test/"):
         answer = gate.answer(request(path))
         assert answer is not None
         assert answer.status == 200
     gate.answer(request("/test/", origin="https://evil.example"))
-    assert house.count("handshakes_refused_total", endpoint="realtime", reason="origin") == 1
+    assert running.count("handshakes_refused_total", endpoint="realtime", reason="origin") == 1
     assert gate.answer(request("/test//")) is None
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "OPTIONS"])
-async def test_other_methods(house: House, method: str) -> None:
+async def test_other_methods(running: RunningGateway, method: str) -> None:
     """It is for reading; and who asks otherwise is judged all the same."""
-    gate = RoutedGate(house.gateway.node)
+    gate = RoutedGate(running.gateway.node)
     answer = gate.answer(replace(request("/test"), method=method))
     assert answer is not None
     assert (answer.status, dict(answer.headers)["Allow"]) == (405, "GET")
@@ -111,9 +111,9 @@ async def test_other_methods(house: House, method: str) -> None:
     assert gate.answer(replace(request("/health"), method=method)) is None
 
 
-async def test_a_preflight_is_answered_and_counts_nothing(house: House) -> None:
+async def test_a_preflight_is_answered_and_counts_nothing(running: RunningGateway) -> None:
     """A page whose tracing adds headers asks first; what is no preflight, or not listed, is refused."""
-    gate = RoutedGate(house.gateway.node)
+    gate = RoutedGate(running.gateway.node)
     asked = request("/test", origin=ORIGIN, access_control_request_method="GET")
     for _ in range(20):
         answer = gate.answer(replace(asked, method="OPTIONS"))
@@ -122,12 +122,12 @@ async def test_a_preflight_is_answered_and_counts_nothing(house: House) -> None:
         headers = dict(answer.headers)
     assert headers["Access-Control-Allow-Origin"] == ORIGIN
     assert "traceparent" in headers["Access-Control-Allow-Headers"]
-    assert ask(house).status == 200
+    assert ask(running).status == 200
     evil = request("/test", origin="https://evil.example", access_control_request_method="GET")
     refused = gate.answer(replace(evil, method="OPTIONS"))
     assert refused is not None
     assert refused.status == 403
-    async with running(given(enabled=False)) as off:
+    async with run_gateway(given(enabled=False)) as off:
         answer = RoutedGate(off.gateway.node).answer(replace(asked, method="OPTIONS"))
         assert answer is not None
         assert answer.status == 503
@@ -135,27 +135,27 @@ async def test_a_preflight_is_answered_and_counts_nothing(house: House) -> None:
 
 async def test_switched_off() -> None:
     """The relay and its status are 503 together, however it is asked."""
-    async with running(given(enabled=False)) as house:
-        assert ask(house).status == 503
-        posted = RoutedGate(house.gateway.node).answer(replace(request("/test"), method="POST"))
+    async with run_gateway(given(enabled=False)) as running:
+        assert ask(running).status == 503
+        posted = RoutedGate(running.gateway.node).answer(replace(request("/test"), method="POST"))
         assert posted is not None
         assert posted.status == 503
-        assert (await house.refusal("/realtime")).status == 503
+        assert (await running.refusal("/realtime")).status == 503
 
 
 async def test_there_is_no_relay() -> None:
     """Without one the path is as unknown as any other."""
-    async with running(Settings(endpoints={"rooms": ENDPOINTS["rooms"]})) as house:
-        assert RoutedGate(house.gateway.node).answer(request("/test")) is None
+    async with run_gateway(Settings(endpoints={"rooms": ENDPOINTS["rooms"]})) as running:
+        assert RoutedGate(running.gateway.node).answer(request("/test")) is None
 
 
 async def test_a_key_that_comes_later() -> None:
     """With the settings read again a key is there, or is gone, without a restart."""
-    async with running() as house:
-        gateway = house.gateway
+    async with run_gateway() as running:
+        gateway = running.gateway
         told = []
         for key in ("", "sk-test-key-of-the-upstream", ""):
             upstream = replace(gateway.settings.upstream, api_key=Secret(key))
             gateway.reload(replace(gateway.settings, upstream=upstream))
-            told.append(json.loads(ask(house).body)["upstreamConfigured"])
+            told.append(json.loads(ask(running).body)["upstreamConfigured"])
         assert told == [False, True, False]

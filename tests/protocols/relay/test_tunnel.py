@@ -13,7 +13,6 @@ from portward.protocols.relay.service import RelayService
 from portward.protocols.relay.tunnel import UNSENT, WAITING, sendable
 from portward.settings import Settings
 from portward.telemetry.events import Event
-from tests.house import House, settle
 from tests.protocols.relay.fake_upstream import (
     FakeUpstream,
     connected,
@@ -22,10 +21,11 @@ from tests.protocols.relay.fake_upstream import (
     tell,
     transparent,
 )
+from tests.running_gateway import RunningGateway, settle
 
 pytestmark = pytest.mark.p1
 
-Both = tuple[House, FakeUpstream]
+Both = tuple[RunningGateway, FakeUpstream]
 
 
 def spending(**upstream: Any) -> Settings:
@@ -55,8 +55,8 @@ async def turns(number: int = 30) -> None:
 
 async def test_both_ways_unchanged_and_in_order(both: Both) -> None:
     """Text and binary go through as they came, whatever they hold."""
-    house, upstream = both
-    client = await connected(house)
+    running, upstream = both
+    client = await connected(running)
     assert client.received[-1] == {"type": "realtime_connected", "model": "gpt-realtime"}
     sent = [
         (b'{"type": "a",  "x": "\xc3\xa9"}', False),
@@ -73,13 +73,13 @@ async def test_both_ways_unchanged_and_in_order(both: Both) -> None:
     await turns()
     assert [each["n"] for each in client.received[-5:]] == list(range(5))
     assert client.binary == [b"\x01"]
-    assert house.count("upstream_connections") == 1
+    assert running.count("upstream_connections") == 1
 
 
 async def test_messages_wait_while_the_upstream_does_not_read(both: Both) -> None:
     """Reading from the client stops, nothing is lost, and goes on in order."""
-    house, upstream = both
-    client = await connected(house)
+    running, upstream = both
+    client = await connected(running)
     upstream.link.reads.clear()
     for number in range(20):
         client.send_bytes(str(number).encode(), binary=False)
@@ -94,8 +94,8 @@ async def test_messages_wait_while_the_upstream_does_not_read(both: Both) -> Non
 
 async def test_large_messages_stop_reading_at_once(both: Both) -> None:
     """What waits is bounded in bytes as well."""
-    house, upstream = both
-    client = await connected(house)
+    running, upstream = both
+    client = await connected(running)
     upstream.link.reads.clear()
     client.send_bytes(b"x" * MIB, binary=False)
     client.send_bytes(b"y" * MIB, binary=False)
@@ -104,8 +104,8 @@ async def test_large_messages_stop_reading_at_once(both: Both) -> None:
 
 async def test_the_upstream_is_read_at_the_clients_pace(both: Both) -> None:
     """With too much unread by the client nothing more is taken from the upstream."""
-    house, upstream = both
-    client = await connected(house)
+    running, upstream = both
+    client = await connected(running)
     client.reading = False
     for _ in range(10):
         upstream.link.say(b"x" * (UNSENT // 2), binary=True)
@@ -119,8 +119,8 @@ async def test_the_upstream_is_read_at_the_clients_pace(both: Both) -> None:
 
 async def test_small_messages_are_held_back_too(both: Both) -> None:
     """However small they are, so many may wait for the client and no more."""
-    house, upstream = both
-    client = await connected(house)
+    running, upstream = both
+    client = await connected(running)
     client.reading = False
     for number in range(2 * WAITING):
         upstream.link.say(str(number).encode(), binary=True)
@@ -136,31 +136,31 @@ async def test_small_messages_are_held_back_too(both: Both) -> None:
 
 async def test_the_notice_of_a_tokens_end(both: Both) -> None:
     """It comes before the upstream is connected, during a conversation, and to transparent clients."""
-    house, _ = both
+    running, _ = both
     clients = [
-        await proven(house, "bob", ttl=100.0),
-        await connected(house, "ann", ttl=100.0),
-        await transparent(house, ttl=100.0),
+        await proven(running, "bob", ttl=100.0),
+        await connected(running, "ann", ttl=100.0),
+        await transparent(running, ttl=100.0),
     ]
     for _ in range(60):
-        await house.advance(1)
+        await running.advance(1)
     assert [len(client.all("token_expiring")) for client in clients] == [1, 1, 1]
 
 
 async def test_a_transparent_client_is_greeted_by_the_upstream(both: Both) -> None:
     """The notice of a token with little time left waits until the upstream is connected."""
-    house, upstream = both
+    running, upstream = both
     upstream.opens.clear()
-    client = await transparent(house, ttl=60.0)
+    client = await transparent(running, ttl=60.0)
     for _ in range(3):
-        await house.advance(1)
+        await running.advance(1)
     assert client.received == []
     upstream.opens.set()
     await turns()
     upstream.link.say(b'{"type":"session.created"}')
     await turns()
     for _ in range(3):
-        await house.advance(1)
+        await running.advance(1)
     assert [each["type"] for each in client.received] == ["session.created", "token_expiring"]
 
 
@@ -189,8 +189,8 @@ def test_codes_that_may_be_sent(came: int | None, passed: int | None) -> None:
 )
 async def test_the_upstream_closes(both: Both, came: int | None, closed: tuple[int, str]) -> None:
     """So does the client, with the same code where it may be sent."""
-    house, upstream = both
-    client = await connected(house)
+    running, upstream = both
+    client = await connected(running)
     upstream.link.say(b'{"type":"last"}')
     upstream.link.end(came)
     await turns()
@@ -198,7 +198,7 @@ async def test_the_upstream_closes(both: Both, came: int | None, closed: tuple[i
     told = [each.get("code", each["type"]) for each in client.received[1:]]
     lost = ["upstream_unavailable"] if closed[0] == 1014 else []
     assert told == ["realtime_connected", "last", *lost]
-    assert house.count("upstream_connections") == 0
+    assert running.count("upstream_connections") == 0
 
 
 @pytest.mark.parametrize(
@@ -206,20 +206,20 @@ async def test_the_upstream_closes(both: Both, came: int | None, closed: tuple[i
 )
 async def test_the_client_closes(both: Both, code: int | None, passed: int) -> None:
     """So does the upstream; a client that just vanished leaves an error behind."""
-    house, upstream = both
-    client = await connected(house)
+    running, upstream = both
+    client = await connected(running)
     client.leave(code)
     await turns()
     assert upstream.link.closed == passed
-    assert house.count("upstream_connections") == 0
-    assert house.inside() == (0, 0, 0)
+    assert running.count("upstream_connections") == 0
+    assert running.inside() == (0, 0, 0)
 
 
 async def test_a_revoked_client_is_cut_off_from_the_upstream(both: Both) -> None:
     """Nothing more is passed on either way."""
-    house, upstream = both
-    client = await connected(house)
-    await house.gateway.revoke(user="ann")
+    running, upstream = both
+    client = await connected(running)
+    await running.gateway.revoke(user="ann")
     assert client.closed == (3503, "force disconnect")
     upstream.link.say(b'{"late":1}')
     await turns()
@@ -229,16 +229,16 @@ async def test_a_revoked_client_is_cut_off_from_the_upstream(both: Both) -> None
 
 async def test_a_send_that_finds_the_upstream_gone(both: Both) -> None:
     """A message on its way while the upstream is lost ends the session once."""
-    house, upstream = both
-    client = await connected(house)
+    running, upstream = both
+    client = await connected(running)
     upstream.link.reads.clear()
     client.send_bytes(b"{}", binary=False)
     await turns()
     upstream.link.end(None)
     await turns()
     assert client.closed == (1014, "bad gateway")
-    assert house.closes("bad_gateway", "realtime") == 1
-    assert house.events(Event.INTERNAL_ERROR) == 0
+    assert running.closes("bad_gateway", "realtime") == 1
+    assert running.events(Event.INTERNAL_ERROR) == 0
 
 
 async def test_bounds_of_a_session(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -248,8 +248,8 @@ async def test_bounds_of_a_session(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"max_bytes": 10}, [b"12345", b"12345", b"6"], [b"12345", b"12345"]),
     ]
     for bounds, sent, passed in cases:
-        async with relaying(monkeypatch, spending(**bounds)) as (house, upstream):
-            client = await connected(house)
+        async with relaying(monkeypatch, spending(**bounds)) as (running, upstream):
+            client = await connected(running)
             for payload in sent:
                 client.send_bytes(payload, binary=False)
                 await turns()
@@ -262,8 +262,8 @@ async def test_bounds_of_a_session(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_the_upstreams_bytes_count(monkeypatch: pytest.MonkeyPatch) -> None:
     """The bound on bytes is for both ways together."""
-    async with relaying(monkeypatch, spending(max_bytes=10)) as (house, upstream):
-        client = await connected(house)
+    async with relaying(monkeypatch, spending(max_bytes=10)) as (running, upstream):
+        client = await connected(running)
         upstream.link.say(b"x" * 11)
         await turns()
         assert client.closed == (3504, "quota exceeded")
@@ -271,45 +271,45 @@ async def test_the_upstreams_bytes_count(monkeypatch: pytest.MonkeyPatch) -> Non
 
 async def test_a_session_lasts_so_long(monkeypatch: pytest.MonkeyPatch) -> None:
     """However busy it is."""
-    async with relaying(monkeypatch, spending(max_duration=120.0)) as (house, _):
-        client = await connected(house)
+    async with relaying(monkeypatch, spending(max_duration=120.0)) as (running, _):
+        client = await connected(running)
         for _ in range(119):
-            await house.advance(1)
+            await running.advance(1)
         assert client.closed is None
-        await house.advance(2)
+        await running.advance(2)
         assert client.closed == (3504, "quota exceeded")
 
 
 async def test_tokens_of_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
     """All sessions of a user count together, until midnight in Greenwich; another user's do not."""
-    async with relaying(monkeypatch, spending(max_tokens=100)) as (house, upstream):
-        first = await connected(house)
+    async with relaying(monkeypatch, spending(max_tokens=100)) as (running, upstream):
+        first = await connected(running)
         upstream.link.say(done(60))
         await turns()
         assert first.closed is None
-        second = await connected(house)
+        second = await connected(running)
         upstream.link.say(done(40))
         await turns()
         assert second.closed == (3504, "quota exceeded")
-        third = await proven(house)
+        third = await proven(running)
         await tell(third, {"type": "connect_realtime"})
         assert third.closed == (3504, "quota exceeded")
         assert third.received[-1]["code"] == "quota_exceeded"
         first.leave()
-        other = await connected(house, "bob")
+        other = await connected(running, "bob")
         assert other.closed is None
-        assert house.count("upstream_tokens_total") == 100
+        assert running.count("upstream_tokens_total") == 100
         other.leave()
-        await house.advance(86400)
-        tomorrow = await connected(house)
+        await running.advance(86400)
+        tomorrow = await connected(running)
         assert tomorrow.closed is None
 
 
 async def test_refused_events_are_answered_and_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     """The connection lives; what is allowed goes on."""
     given = spending(allow_events=("response.create",), pin={"instructions": "Be kind."})
-    async with relaying(monkeypatch, given) as (house, upstream):
-        client = await connected(house)
+    async with relaying(monkeypatch, given) as (running, upstream):
+        client = await connected(running)
         opening = json.loads(upstream.link.sent[0][0])
         assert opening["session"]["instructions"] == "Be kind."
         for message in (
@@ -325,9 +325,9 @@ async def test_refused_events_are_answered_and_not_sent(monkeypatch: pytest.Monk
 
 async def test_a_transparent_client(both: Both) -> None:
     """It is sent the upstream's messages from the first on; a drain tells it once when to come back."""
-    house, upstream = both
+    running, upstream = both
     upstream.opens.clear()
-    client = await transparent(house, ttl=100.0)
+    client = await transparent(running, ttl=100.0)
     client.send_bytes(b'{"type":"response.create"}', binary=False)
     await turns()
     upstream.opens.set()
@@ -336,10 +336,10 @@ async def test_a_transparent_client(both: Both) -> None:
     assert upstream.link.sent == [(b'{"type":"response.create"}', False)]
     upstream.link.say(b'{"type":"session.created"}')
     await turns()
-    drain = asyncio.ensure_future(house.gateway.drain(1))
+    drain = asyncio.ensure_future(running.gateway.drain(1))
     await settle()
     for _ in range(20):
-        await house.advance(0.1)
+        await running.advance(0.1)
     await drain
     created, closing = client.received
     assert created == {"type": "session.created"}
@@ -350,16 +350,16 @@ async def test_a_transparent_client(both: Both) -> None:
 
 async def test_a_model_of_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
     """One of the list is taken, another refused before anything is connected."""
-    async with relaying(monkeypatch, spending(models=("a", "b"))) as (house, upstream):
-        await transparent(house, "/realtime?model=b")
+    async with relaying(monkeypatch, spending(models=("a", "b"))) as (running, upstream):
+        await transparent(running, "/realtime?model=b")
         assert upstream.link.model == "b"
-        client = await transparent(house, "/realtime?model=c")
+        client = await transparent(running, "/realtime?model=c")
         assert client.received == [
             {"type": "error", "code": "model_not_allowed", "message": "Model not allowed"}
         ]
         assert client.closed == (3507, "permission denied")
         assert len(upstream.links) == 1
-        asked = await proven(house)
+        asked = await proven(running)
         await tell(asked, {"type": "connect_realtime", "model": "c"})
         assert asked.received[-1]["code"] == "model_not_allowed"
         await tell(asked, {"type": "connect_realtime", "model": "b"})
@@ -368,9 +368,9 @@ async def test_a_model_of_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_an_upstream_that_refuses(both: Both) -> None:
     """The client learns that much, by message or transparent, and no more."""
-    house, upstream = both
+    running, upstream = both
     upstream.refuses = True
-    for client in (await connected(house), await transparent(house)):
+    for client in (await connected(running), await transparent(running)):
         await turns()
         retry = client.received[-1].pop("retryMs")
         assert retry > 0
@@ -378,58 +378,58 @@ async def test_an_upstream_that_refuses(both: Both) -> None:
             "type": "error", "code": "upstream_unavailable", "message": "Upstream unavailable",
         }  # fmt: skip
         assert client.closed == (1014, "bad gateway")
-    assert house.events(Event.UPSTREAM_FAIL) == 2
+    assert running.events(Event.UPSTREAM_FAIL) == 2
 
 
 async def test_a_client_that_leaves_while_the_upstream_opens(both: Both) -> None:
     """The link that comes too late is closed at once."""
-    house, upstream = both
+    running, upstream = both
     upstream.opens.clear()
-    client = await proven(house)
+    client = await proven(running)
     await tell(client, {"type": "connect_realtime"})
     client.leave()
-    await house.advance(CLOSE_TIME + 0.2)
+    await running.advance(CLOSE_TIME + 0.2)
     upstream.opens.set()
     await turns()
     assert upstream.link.closed == 1001
-    assert house.count("upstream_connections") == 0
+    assert running.count("upstream_connections") == 0
 
 
 async def test_no_key_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without one every connection ends as with an upstream that refuses."""
-    async with relaying(monkeypatch) as (house, _):
-        relay = house.gateway.node.protocols.of(RelayService).of(
-            house.gateway.node.endpoints["/realtime"]
+    async with relaying(monkeypatch) as (running, _):
+        relay = running.gateway.node.protocols.of(RelayService).of(
+            running.gateway.node.endpoints["/realtime"]
         )
         relay.adopt(relay.rules, None)
-        client = await connected(house)
+        client = await connected(running)
         assert client.closed == (1014, "bad gateway")
 
 
 async def test_reading_less_is_not_the_clients_fault(both: Both) -> None:
     """While the upstream does not read, neither a half message nor an unread pong counts against it."""
-    house, upstream = both
-    client = await connected(house)
+    running, upstream = both
+    client = await connected(running)
     upstream.link.reads.clear()
     for _ in range(20):
         client.send_bytes(b"x" * 65536, binary=False)
     client.session.partial(True)
     client.reading = False
     for _ in range(90):
-        await house.advance(1)
+        await running.advance(1)
     assert client.closed is None
     upstream.link.reads.set()
     await turns(100)
     assert len(upstream.link.sent) == 20
     for _ in range(12):
-        await house.advance(1)
+        await running.advance(1)
     assert client.closed == (1008, "policy violation")
 
 
 async def test_the_last_words_of_the_upstream_arrive(both: Both) -> None:
     """What it said before it closed is passed on, although the client is speaking meanwhile."""
-    house, upstream = both
-    client = await connected(house)
+    running, upstream = both
+    client = await connected(running)
     for number in range(50):
         upstream.link.say(str(number).encode(), binary=True)
     upstream.link.end(4000)
@@ -441,11 +441,11 @@ async def test_the_last_words_of_the_upstream_arrive(both: Both) -> None:
 
 async def test_the_other_sessions_of_a_user_stop_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """Once the tokens are used up, none of them starts another answer; another user's does."""
-    async with relaying(monkeypatch, spending(max_tokens=100)) as (house, upstream):
+    async with relaying(monkeypatch, spending(max_tokens=100)) as (running, upstream):
         first, second, other = (
-            await connected(house),
-            await connected(house),
-            await connected(house, "bob"),
+            await connected(running),
+            await connected(running),
+            await connected(running, "bob"),
         )
         upstream.links[0].say(done(100))
         await turns()
@@ -460,9 +460,9 @@ async def test_usage_counts_although_it_is_one_byte_too_many(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The report that breaks the bound on bytes is counted before the session ends."""
-    async with relaying(monkeypatch, spending(max_bytes=10)) as (house, upstream):
-        client = await connected(house)
+    async with relaying(monkeypatch, spending(max_bytes=10)) as (running, upstream):
+        client = await connected(running)
         upstream.link.say(done(70))
         await turns()
         assert client.closed == (3504, "quota exceeded")
-        assert house.count("upstream_tokens_total") == 70
+        assert running.count("upstream_tokens_total") == 70

@@ -3,13 +3,13 @@
 import pytest
 
 from portward.model.room import Room, RoomType
-from tests.house import ask, errors, kinds, running, settings
+from tests.running_gateway import ask, errors, kinds, run_gateway, settings
 
 
 async def test_records() -> None:
     """A room is made with defaults or from a record, read, replaced and forgotten."""
-    async with running() as house:
-        rooms = house.gateway.rooms
+    async with run_gateway() as running:
+        rooms = running.gateway.rooms
         assert await rooms.get("a") is None
         assert await rooms.set("a") == Room(id="a", name="a")
         record = Room(id="other", type=RoomType.DOCUMENT, max_participants=3)
@@ -26,31 +26,31 @@ async def test_records() -> None:
 @pytest.mark.parametrize("room", ["", "a b", "a*", "ž"])
 async def test_what_is_no_room(room: str) -> None:
     """A text that cannot be a room id is a mistake."""
-    async with running() as house:
+    async with run_gateway() as running:
         with pytest.raises(ValueError, match="channel"):
-            await house.gateway.rooms.get(room)
+            await running.gateway.rooms.get(room)
 
 
 async def test_the_backends_rooms_do_not_count() -> None:
     """The bound is for rooms that joins make: the application makes as many as it wants."""
-    async with running() as house:
-        house.gateway.node.engine.rooms._max_rooms = 1  # type: ignore[attr-defined]  # of the memory engine
+    async with run_gateway() as running:
+        running.gateway.node.engine.rooms._max_rooms = 1  # type: ignore[attr-defined]  # of the memory engine
         for name in "abc":
-            await house.gateway.rooms.set(name)
-        await house.client("ann", "joined")
-        refused = await house.client("ann")
+            await running.gateway.rooms.set(name)
+        await running.client("ann", "joined")
+        refused = await running.client("ann")
         await ask(refused, "join", roomId="another")
         assert errors(refused) == ["Insufficient permissions"]
-        await house.gateway.rooms.set("d", Room(id="d", name="one more"))
+        await running.gateway.rooms.set("d", Room(id="d", name="one more"))
 
 
 async def test_members_are_judged_again() -> None:
     """Who is in a room that changes stays in by the new record or is out."""
-    async with running() as house:
-        await house.room()
-        ann = await house.client("ann", "lobby", roles=["user", "author"])
-        bob = await house.client("bob", "lobby")
-        await house.room(permissions={"read": ["author"], "write": [], "admin": []})
+    async with run_gateway() as running:
+        await running.room()
+        ann = await running.client("ann", "lobby", roles=["user", "author"])
+        bob = await running.client("bob", "lobby")
+        await running.room(permissions={"read": ["author"], "write": [], "admin": []})
         assert "room_left" not in kinds(ann)
         assert bob.last("room_left")["reason"] == "permission_denied"
         await ask(bob, "join", roomId="lobby")
@@ -59,13 +59,13 @@ async def test_members_are_judged_again() -> None:
 
 async def test_stats() -> None:
     """The numbers are those of the endpoints that serve rooms, users counted once per room."""
-    async with running(settings(echo={"enabled": True})) as house:
-        stats = house.gateway.rooms.stats
+    async with run_gateway(settings(echo={"enabled": True})) as running:
+        stats = running.gateway.rooms.stats
         assert stats().total_connections == 0
-        await house.client("ann", "a", "b")
-        await house.client("ann", "a")
-        bob = await house.client("bob", "a")
-        await house.client()
+        await running.client("ann", "a", "b")
+        await running.client("ann", "a")
+        bob = await running.client("bob", "a")
+        await running.client()
         found = stats()
         assert (found.total_connections, found.authenticated_connections) == (4, 3)
         assert (found.total_rooms, found.total_participants) == (2, 3)

@@ -11,18 +11,18 @@ from portward.node.rights.authentication import Authentication
 from portward.protocols.socketio.server import Socket
 from portward.settings.endpoint import AuthMode
 from portward.telemetry.events import Event
-from tests.house import House, running, session_of
-from tests.sockets import SocketPeer, member, offices, reach, rooms_of
+from tests.running_gateway import RunningGateway, run_gateway, session_of
+from tests.socketio_peer import SocketPeer, member, reach, rooms_of, workspaces_settings
 
 DASHBOARD = "workspace:w1:dashboard"
 ROOT, OTHER = "/", "/x"
 
 
 @pytest.fixture
-async def house() -> AsyncIterator[House]:
+async def running() -> AsyncIterator[RunningGateway]:
     """A gateway with a namespace `/x` that counts who enters it."""
-    async with running(offices()) as house:
-        space = house.gateway.workspaces.namespace(OTHER)
+    async with run_gateway(workspaces_settings()) as running:
+        space = running.gateway.workspaces.namespace(OTHER)
         entered: list[str] = []
 
         @space.on("connect")
@@ -33,7 +33,7 @@ async def house() -> AsyncIterator[House]:
         def count(_: Socket) -> int:
             return len(entered)
 
-        yield house
+        yield running
 
 
 def sid_of(packet: str) -> str:
@@ -42,9 +42,9 @@ def sid_of(packet: str) -> str:
     return str(json.loads(packet[packet.index("{") :])["sid"])
 
 
-async def in_both(house: House) -> tuple[SocketPeer, dict[str, str]]:
+async def in_both(running: RunningGateway) -> tuple[SocketPeer, dict[str, str]]:
     """A client in a room of the root, and in `/x`; its ids."""
-    ann = await member(house, "ann", DASHBOARD)
+    ann = await member(running, "ann", DASHBOARD)
     await ann.enter(nsp=OTHER)
     sids = {ROOT: sid_of(ann.packets[0]), OTHER: sid_of(ann.packets[-1])}
     ann.forget()
@@ -74,12 +74,14 @@ SAME: dict[str, Any] = {
 @pytest.mark.p1
 @pytest.mark.parametrize("nsp", [ROOT, OTHER])
 @pytest.mark.parametrize("auth", SAME.values(), ids=list(SAME))
-async def test_the_same_again(house: House, nsp: str, auth: dict[str, Any] | None) -> None:
+async def test_the_same_again(
+    running: RunningGateway, nsp: str, auth: dict[str, Any] | None
+) -> None:
     """Without another token the client is told its id again, and stays where it is; no handler runs."""
-    ann, sids = await in_both(house)
+    ann, sids = await in_both(running)
     session = session_of(ann)
     if auth == {"token": "the same"}:
-        auth = {"token": house.token("ann", roles=("agent",), workspaceId="w1")}
+        auth = {"token": running.token("ann", roles=("agent",), workspaceId="w1")}
         await ann.call("token_refresh", auth)
     ann.forget()
     claims = session.claims
@@ -94,8 +96,8 @@ async def test_the_same_again(house: House, nsp: str, auth: dict[str, Any] | Non
 
 async def test_without_authentication() -> None:
     """Where nobody proves anything a token changes nothing."""
-    async with running(offices(endpoint={"auth": AuthMode.NONE})) as house:
-        eve = await reach(house.gateway)
+    async with run_gateway(workspaces_settings(endpoint={"auth": AuthMode.NONE})) as running:
+        eve = await reach(running.gateway)
         for auth in (None, None, {"token": "x"}):
             await eve.enter(auth)
         assert len({sid_of(packet) for packet in eve.packets}) == 1
@@ -103,32 +105,32 @@ async def test_without_authentication() -> None:
 
 
 @pytest.mark.parametrize("nsp", [ROOT, OTHER])
-async def test_a_newer_token(house: House, nsp: str) -> None:
+async def test_a_newer_token(running: RunningGateway, nsp: str) -> None:
     """Another token of the same user is put in force, and the rights are judged by it."""
-    ann, sids = await in_both(house)
-    house.clock.advance(10)
-    newer = house.token("ann", roles=("reader",), ttl=7200, workspaceId="w1")
+    ann, sids = await in_both(running)
+    running.clock.advance(10)
+    newer = running.token("ann", roles=("reader",), ttl=7200, workspaceId="w1")
     await ann.enter({"token": newer}, nsp)
     assert [sid_of(packet) for packet in ann.forget()] == [sids[nsp]]
-    assert house.events(Event.AUTH_REFRESH) == 1
+    assert running.events(Event.AUTH_REFRESH) == 1
     claims = session_of(ann).claims
     assert claims is not None
     assert claims.roles == {"reader"}
     assert await ann.call("dashboard_action", {"action": "go"}) == {"error": "PERMISSION_DENIED"}
-    await house.advance(5000)
+    await running.advance(5000)
     assert ann.alive
 
 
-async def bad_token(house: House, kind: str) -> str:
+async def bad_token(running: RunningGateway, kind: str) -> str:
     """A token that is not put in force, and would not be by `token_refresh`."""
     match kind:
         case "expired":
-            token = house.token("ann", ttl=10, workspaceId="w1")
-            await house.advance(100)
+            token = running.token("ann", ttl=10, workspaceId="w1")
+            await running.advance(100)
             return token
         case "revoked":
-            token = house.token("ann", jti="j1", workspaceId="w1")
-            await house.gateway.revoke(jti="j1")
+            token = running.token("ann", jti="j1", workspaceId="w1")
+            await running.gateway.revoke(jti="j1")
             return token
         case _:
             return kind
@@ -137,11 +139,11 @@ async def bad_token(house: House, kind: str) -> str:
 @pytest.mark.p0
 @pytest.mark.parametrize("nsp", [ROOT, OTHER])
 @pytest.mark.parametrize("kind", ["expired", "revoked", "a.b.c", "x"])
-async def test_a_token_that_is_refused(house: House, nsp: str, kind: str) -> None:
+async def test_a_token_that_is_refused(running: RunningGateway, nsp: str, kind: str) -> None:
     """A token that is not valid is answered with a CONNECT_ERROR, and changes nothing."""
-    ann, sids = await in_both(house)
+    ann, sids = await in_both(running)
     claims = session_of(ann).claims
-    await ann.enter({"token": await bad_token(house, kind)}, nsp)
+    await ann.enter({"token": await bad_token(running, kind)}, nsp)
     (answer,) = ann.forget()
     assert refused(answer, nsp) == "INVALID_TOKEN"
     assert session_of(ann).claims is claims
@@ -153,11 +155,13 @@ async def test_a_token_that_is_refused(house: House, nsp: str, kind: str) -> Non
 @pytest.mark.p0
 @pytest.mark.parametrize("nsp", [ROOT, OTHER])
 @pytest.mark.parametrize("claims", [{"user": "bob"}, {"workspaceId": "w2"}])
-async def test_a_token_of_somebody_else(house: House, nsp: str, claims: dict[str, Any]) -> None:
+async def test_a_token_of_somebody_else(
+    running: RunningGateway, nsp: str, claims: dict[str, Any]
+) -> None:
     """A token of another user or workspace ends the connection, as in `token_refresh`."""
-    ann, _ = await in_both(house)
+    ann, _ = await in_both(running)
     given = {"user": "ann", "workspaceId": "w1", **claims}
-    await ann.enter({"token": house.token(given.pop("user"), **given)}, nsp)
+    await ann.enter({"token": running.token(given.pop("user"), **given)}, nsp)
     answers = {packet for packet in ann.forget() if refused_in(packet, nsp)}
     assert len(answers) == 1
     assert refused(answers.pop(), nsp) == "INVALID_TOKEN"
@@ -173,9 +177,9 @@ def refused_in(packet: str, nsp: str) -> bool:
     return False
 
 
-async def test_attempts_are_counted(house: House) -> None:
+async def test_attempts_are_counted(running: RunningGateway) -> None:
     """Tokens in repeated CONNECTs count as attempts; over the limit none is looked at."""
-    ann, sids = await in_both(house)
+    ann, sids = await in_both(running)
     codes = []
     for number in range(12):
         await ann.enter({"token": f"x{number}"})
@@ -186,33 +190,35 @@ async def test_attempts_are_counted(house: House) -> None:
     assert sid_of(ann.forget()[0]) == sids[ROOT]
 
 
-async def test_a_store_that_cannot_be_asked(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_store_that_cannot_be_asked(
+    running: RunningGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A token that cannot be judged now is refused for now, and changes nothing."""
-    ann, sids = await in_both(house)
+    ann, sids = await in_both(running)
 
     async def unavailable(*_: object) -> bool:
         raise EngineUnavailable
 
-    monkeypatch.setattr(house.gateway.node.context.stores.revocations, "is_revoked", unavailable)
-    await ann.enter({"token": house.token("ann", workspaceId="w1")})
+    monkeypatch.setattr(running.gateway.node.context.stores.revocations, "is_revoked", unavailable)
+    await ann.enter({"token": running.token("ann", workspaceId="w1")})
     (answer,) = ann.forget()
     assert refused(answer, ROOT) == "UNAVAILABLE"
     await ann.enter()
     assert sid_of(ann.forget()[0]) == sids[ROOT]
 
 
-async def test_sent_out_meanwhile(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_sent_out_meanwhile(running: RunningGateway, monkeypatch: pytest.MonkeyPatch) -> None:
     """A client that was sent out of the namespace while its token was judged is not told an id."""
-    ann, _ = await in_both(house)
+    ann, _ = await in_both(running)
     refresh = Authentication.replace_token
 
     async def refresh_and_dismiss(*given: Any) -> Any:
         reply = await refresh(*given)
-        (socket,) = house.gateway.workspaces.sockets(OTHER)
+        (socket,) = running.gateway.workspaces.sockets(OTHER)
         socket.disconnect()
         return reply
 
     monkeypatch.setattr(Authentication, "replace_token", refresh_and_dismiss)
-    await ann.enter({"token": house.token("ann", roles=("agent",), workspaceId="w1")}, OTHER)
+    await ann.enter({"token": running.token("ann", roles=("agent",), workspaceId="w1")}, OTHER)
     assert ann.forget() == [f"1{OTHER},"]
     assert ann.alive

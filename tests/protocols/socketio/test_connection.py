@@ -14,31 +14,31 @@ from portward.protocols.socketio.connection import SocketIoConnection, _chain
 from portward.protocols.socketio.server import Socket
 from portward.telemetry.events import Event
 from portward.testing import MemoryClient
-from tests.house import House, running, session_of, settle
-from tests.sockets import SocketPeer, member, offices, reach, until
+from tests.running_gateway import RunningGateway, run_gateway, session_of, settle
+from tests.socketio_peer import SocketPeer, member, reach, until, workspaces_settings
 
 PLACE = '{"_placeholder":true,"num":%d}'
 BROKEN = (1002, "")
 
 
 @pytest.fixture
-async def house() -> AsyncIterator[House]:
+async def running() -> AsyncIterator[RunningGateway]:
     """A gateway with a namespace `/x`, where `echo` answers with what it is told."""
-    async with running(offices()) as house:
-        space = house.gateway.workspaces.namespace("/x")
+    async with run_gateway(workspaces_settings()) as running:
+        space = running.gateway.workspaces.namespace("/x")
 
         @space.on("echo")
         async def echo(_: Socket, *arguments: object) -> tuple[object, ...]:
             return arguments
 
-        house.gateway.workspaces.namespace().on("echo", echo)
-        yield house
+        running.gateway.workspaces.namespace().on("echo", echo)
+        yield running
 
 
 @pytest.fixture
-async def ann(house: House) -> SocketPeer:
+async def ann(running: RunningGateway) -> SocketPeer:
     """Somebody in both namespaces."""
-    ann = await member(house, "ann")
+    ann = await member(running, "ann")
     await ann.enter(nsp="/x")
     ann.forget()
     return ann
@@ -106,13 +106,13 @@ async def test_refused_json_with_attachments(ann: SocketPeer) -> None:
     ],
 )
 async def test_attachments_that_do_not_fit(
-    house: House, ann: SocketPeer, text: str, blobs: list[bytes]
+    running: RunningGateway, ann: SocketPeer, text: str, blobs: list[bytes]
 ) -> None:
     """Wrong placeholders, too many attachments or bytes, and bytes of nothing break the protocol."""
     await ann.say(text, *blobs)
     assert ann.closed == BROKEN
-    assert house.events(Event.INTERNAL_ERROR) == 0
-    assert house.events(Event.PROTO_ERROR) == 1
+    assert running.events(Event.INTERNAL_ERROR) == 0
+    assert running.events(Event.PROTO_ERROR) == 1
 
 
 async def test_text_in_place_of_an_attachment(ann: SocketPeer) -> None:
@@ -124,30 +124,34 @@ async def test_text_in_place_of_an_attachment(ann: SocketPeer) -> None:
 
 @pytest.mark.p1
 @pytest.mark.parametrize("some", [0, 1])
-async def test_attachments_that_never_come(house: House, ann: SocketPeer, some: int) -> None:
+async def test_attachments_that_never_come(
+    running: RunningGateway, ann: SocketPeer, some: int
+) -> None:
     """A packet has so long to be whole; then the connection ends."""
     await ann.say(f'52-["echo",{PLACE % 0},{PLACE % 1}]', *[b"x"] * some)
-    await house.advance(MESSAGE_TIME - 1)
+    await running.advance(MESSAGE_TIME - 1)
     assert ann.alive
-    await house.advance(2)
+    await running.advance(2)
     assert ann.closed == (1008, "policy violation")
-    assert house.closes("flooding", "workspaces") == 1
+    assert running.closes("flooding", "workspaces") == 1
 
 
-async def test_attachments_in_time(house: House, ann: SocketPeer) -> None:
+async def test_attachments_in_time(running: RunningGateway, ann: SocketPeer) -> None:
     """One whose attachments came in time is served, and has no deadline any more."""
     await ann.say(f'52-1["echo",{PLACE % 0},{PLACE % 1}]', b"x")
-    await house.advance(MESSAGE_TIME - 1)
+    await running.advance(MESSAGE_TIME - 1)
     ann.send_bytes(b"y", binary=True)
     await settle()
-    await house.advance(MESSAGE_TIME + 1)
+    await running.advance(MESSAGE_TIME + 1)
     assert ann.alive
     assert ann.blobs == [b"x", b"y"]
 
 
-async def test_time_in_which_nothing_is_read_does_not_count(house: House, ann: SocketPeer) -> None:
+async def test_time_in_which_nothing_is_read_does_not_count(
+    running: RunningGateway, ann: SocketPeer
+) -> None:
     """While reading is paused no attachment can come, and that is not the client's fault."""
-    hold = house.gateway.workspaces.namespace("/x")
+    hold = running.gateway.workspaces.namespace("/x")
     release = asyncio.Event()
 
     @hold.on("hold")
@@ -159,15 +163,15 @@ async def test_time_in_which_nothing_is_read_does_not_count(house: House, ann: S
         ann.put('2["echo"]')
     ann.put(f'51-5["echo",{PLACE % 0}]')
     assert ann.paused
-    await house.advance(MESSAGE_TIME + 1)
+    await running.advance(MESSAGE_TIME + 1)
     assert ann.alive
     release.set()
     await until(lambda: not ann.paused)
-    await house.advance(1)
+    await running.advance(1)
     assert ann.alive
     ann.send_bytes(b"x", binary=True)
     await until(lambda: ann.blobs)
-    await house.advance(MESSAGE_TIME + 1)
+    await running.advance(MESSAGE_TIME + 1)
     assert ann.alive
 
 
@@ -182,13 +186,15 @@ async def test_time_in_which_nothing_is_read_does_not_count(house: House, ann: S
         ['2/y,["echo"]'], ["1/y,"], ["1", '2["echo"]'], ["1/x,", "1/x,"], ["1", "1"],
     ],
 )  # fmt: skip
-async def test_against_the_protocol(house: House, ann: SocketPeer, packets: list[str]) -> None:
+async def test_against_the_protocol(
+    running: RunningGateway, ann: SocketPeer, packets: list[str]
+) -> None:
     """What the protocol has no place for ends the connection, quietly for everyone else."""
-    bob = await member(house, "bob")
+    bob = await member(running, "bob")
     for packet in packets:
         await ann.say(packet)
     assert ann.closed == BROKEN
-    assert house.events(Event.INTERNAL_ERROR) == 0
+    assert running.events(Event.INTERNAL_ERROR) == 0
     assert await bob.call("echo", 1) == 1
 
 
@@ -197,17 +203,17 @@ async def test_against_the_protocol(house: House, ann: SocketPeer, packets: list
     "packet",
     ['2["echo"]', '20["join_room",{"room":"workspace:w1:dashboard"}]', "1", '2/x,["echo"]', "3"],
 )
-async def test_before_anybody_is_anywhere(house: House, packet: str) -> None:
+async def test_before_anybody_is_anywhere(running: RunningGateway, packet: str) -> None:
     """Before a CONNECT there is nothing to say."""
-    eve = await reach(house.gateway)
+    eve = await reach(running.gateway)
     await eve.say(packet)
     assert eve.closed == BROKEN
     assert eve.packets == []
 
 
-async def test_nobody_is_given_room(house: House) -> None:
+async def test_nobody_is_given_room(running: RunningGateway) -> None:
     """Before a CONNECT no packet may be large, its attachments included."""
-    eve = await reach(house.gateway)
+    eve = await reach(running.gateway)
     eve.put(f'52-["echo",{PLACE % 0},{PLACE % 1}]', b"x" * 5000)
     assert eve.alive
     eve.send_bytes(b"x" * 5000, binary=True)
@@ -246,10 +252,10 @@ async def test_json_that_is_not_taken(ann: SocketPeer, text: str) -> None:
     assert ann.packets[-2:] == ['2/x,["error",{"code":"TOO_MANY_FAULTS"}]', "1/x,"]
 
 
-async def test_what_was_on_its_way(house: House, ann: SocketPeer) -> None:
+async def test_what_was_on_its_way(running: RunningGateway, ann: SocketPeer) -> None:
     """Events that were sent before one was sent out of a namespace come to nothing."""
     seen: list[str] = []
-    space = house.gateway.workspaces.namespace("/x")
+    space = running.gateway.workspaces.namespace("/x")
 
     @space.on("out")
     async def out(socket: Socket, name: str) -> None:
@@ -266,18 +272,18 @@ async def test_what_was_on_its_way(house: House, ann: SocketPeer) -> None:
     assert await ann.call("echo", 1) == 1
 
 
-async def test_coming_back_after_being_sent_out(house: House, ann: SocketPeer) -> None:
+async def test_coming_back_after_being_sent_out(running: RunningGateway, ann: SocketPeer) -> None:
     """Who was sent out may enter again, and say more at once."""
-    (socket,) = house.gateway.workspaces.sockets("/x")
+    (socket,) = running.gateway.workspaces.sockets("/x")
     socket.disconnect()
     socket.disconnect()
     assert ann.forget() == ["1/x,"]
-    assert house.gateway.workspaces.sockets("/x") == []
+    assert running.gateway.workspaces.sockets("/x") == []
     ann.put('2/x,["echo"]')
     ann.put("0/x,")
     ann.put('2/x,4["echo",2]')
     await until(lambda: "3/x,4[2]" in ann.packets)
-    assert len(house.gateway.workspaces.sockets("/x")) == 1
+    assert len(running.gateway.workspaces.sockets("/x")) == 1
 
 
 async def test_sending_out_where_nobody_is(ann: SocketPeer) -> None:
@@ -320,36 +326,36 @@ def test_words_in_a_row() -> None:
     assert _chain([]) is None
 
 
-async def test_drain_waits_for_handlers(house: House, ann: SocketPeer) -> None:
+async def test_drain_waits_for_handlers(running: RunningGateway, ann: SocketPeer) -> None:
     """A handler at work when the node goes may finish, and its answer arrives."""
     release = asyncio.Event()
 
-    @house.gateway.workspaces.event("work")
+    @running.gateway.workspaces.event("work")
     async def work(_: Socket) -> str:
         await release.wait()
         return "done"
 
     ann.put('29["work"]')
-    draining = asyncio.ensure_future(house.gateway.drain(5.0))
+    draining = asyncio.ensure_future(running.gateway.drain(5.0))
     await settle()
-    await house.advance(4)
+    await running.advance(4)
     assert ann.alive
     release.set()
     await until(lambda: '39["done"]' in ann.packets)
-    await house.advance(2)
+    await running.advance(2)
     await draining
     assert ann.closed == (3001, "shutdown")
 
 
-async def test_drain(house: House, ann: SocketPeer) -> None:
+async def test_drain(running: RunningGateway, ann: SocketPeer) -> None:
     """When the node goes, each namespace is told when to come back."""
-    idle = await reach(house.gateway)
-    draining = asyncio.ensure_future(house.gateway.drain(5.0))
+    idle = await reach(running.gateway)
+    draining = asyncio.ensure_future(running.gateway.drain(5.0))
     await settle()
     (told,), (there,) = ann.events("shutdown"), ann.events("shutdown", "/x")
     assert told == there
     assert told["retryMs"] > 0
-    await house.advance(6)
+    await running.advance(6)
     await draining
     assert ann.closed == (3001, "shutdown")
     assert "1" not in ann.packets

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from portward.protocols.socketio.server import Socket
 from portward.telemetry.events import Event
 from tests.examples import examples
-from tests.house import running, settle
-from tests.sockets import UNLIMITED_HOUSE, member, offices
+from tests.running_gateway import run_gateway, settle
+from tests.socketio_peer import UNLIMITED_LIMITS, member, workspaces_settings
 
 PLACE = '{"_placeholder":true,"num":0}'
 ROOM = '{"room":"workspace:w1:dashboard"}'
@@ -43,9 +43,9 @@ def test_anything_in_any_order(steps: list[str | bytes], hasty: bool) -> None:
 
 
 async def _converse(steps: list[str | bytes], *, hasty: bool) -> None:
-    async with running(offices(endpoint={"limits": UNLIMITED_HOUSE})) as house:
+    async with run_gateway(workspaces_settings(endpoint={"limits": UNLIMITED_LIMITS})) as running:
         for nsp in ("/", "/x"):
-            space = house.gateway.workspaces.namespace(nsp)
+            space = running.gateway.workspaces.namespace(nsp)
 
             @space.on("echo")
             async def echo(_: Socket, *arguments: Any) -> tuple[Any, ...]:
@@ -55,8 +55,8 @@ async def _converse(steps: list[str | bytes], *, hasty: bool) -> None:
             def out(socket: Socket) -> None:
                 socket.disconnect()
 
-        bob = await member(house, "bob", "workspace:w1:dashboard")
-        ann = await member(house, "ann", "workspace:w1:dashboard")
+        bob = await member(running, "bob", "workspace:w1:dashboard")
+        ann = await member(running, "ann", "workspace:w1:dashboard")
         for step in steps:
             binary = isinstance(step, bytes)
             ann.send_bytes(step if isinstance(step, bytes) else step.encode(), binary=binary)
@@ -68,6 +68,6 @@ async def _converse(steps: list[str | bytes], *, hasty: bool) -> None:
         for _ in range(5):
             await settle()
         assert bob.alive
-        assert list(house.gateway.channels()) == ["workspaces:w1:dashboard"]
-        assert house.inside() == (1, 0, 1)
-        assert house.events(Event.INTERNAL_ERROR) == 0
+        assert list(running.gateway.channels()) == ["workspaces:w1:dashboard"]
+        assert running.inside() == (1, 0, 1)
+        assert running.events(Event.INTERNAL_ERROR) == 0

@@ -12,41 +12,41 @@ from portward.protocols.socketio import server as socketio_server
 from portward.protocols.socketio.packets import RESERVED
 from portward.protocols.socketio.server import EventError, NamespaceHandlers, Socket
 from portward.telemetry.events import Event
-from tests.house import House, running, session_of, settle
-from tests.sockets import SocketPeer, member, offices, rooms_of, until
+from tests.running_gateway import RunningGateway, run_gateway, session_of, settle
+from tests.socketio_peer import SocketPeer, member, rooms_of, until, workspaces_settings
 
 LONG = 1000.0
 
 
 @pytest.fixture
-async def house() -> AsyncIterator[House]:
+async def running() -> AsyncIterator[RunningGateway]:
     """A gateway with a namespace `/x`."""
-    async with running(offices()) as house:
-        house.gateway.workspaces.namespace("/x")
-        yield house
+    async with run_gateway(workspaces_settings()) as running:
+        running.gateway.workspaces.namespace("/x")
+        yield running
 
 
 @pytest.fixture
-async def ann(house: House) -> SocketPeer:
+async def ann(running: RunningGateway) -> SocketPeer:
     """Somebody in the root and in `/x`, who has heard nothing yet."""
-    ann = await member(house, "ann")
+    ann = await member(running, "ann")
     await ann.enter(nsp="/x")
     ann.forget()
     return ann
 
 
-def socket_of(house: House, nsp: str = "/x") -> Socket:
+def socket_of(running: RunningGateway, nsp: str = "/x") -> Socket:
     """The one client in a namespace."""
-    (socket,) = house.gateway.workspaces.sockets(nsp)
+    (socket,) = running.gateway.workspaces.sockets(nsp)
     return socket
 
 
 # -- what it is
 
 
-async def test_about(house: House, ann: SocketPeer) -> None:
+async def test_about(running: RunningGateway, ann: SocketPeer) -> None:
     """A socket says who is there and where, and its representation gives nothing away."""
-    socket, root = socket_of(house), socket_of(house, "/")
+    socket, root = socket_of(running), socket_of(running, "/")
     assert (socket.nsp, socket.user, socket.workspace, socket.open) == ("/x", "ann", "w1", True)
     assert socket.sid != root.sid
     assert socket.client == root.client == session_of(ann).id
@@ -96,17 +96,21 @@ def test_refusals_of_handlers(details: Any, answer: dict[str, Any]) -> None:
     ],
 )
 async def test_emit(
-    house: House, ann: SocketPeer, arguments: tuple[Any, ...], told: str, blobs: list[bytes]
+    running: RunningGateway,
+    ann: SocketPeer,
+    arguments: tuple[Any, ...],
+    told: str,
+    blobs: list[bytes],
 ) -> None:
     """Any number of arguments, and bytes anywhere in them."""
-    await socket_of(house).emit("e", *arguments)
+    await socket_of(running).emit("e", *arguments)
     assert ann.packets == [told]
     assert ann.blobs == blobs
 
 
-async def test_emit_from_the_root(house: House, ann: SocketPeer) -> None:
+async def test_emit_from_the_root(running: RunningGateway, ann: SocketPeer) -> None:
     """In the root, too."""
-    await socket_of(house, "/").emit("e", 1)
+    await socket_of(running, "/").emit("e", 1)
     assert ann.packets == ['2["e",1]']
 
 
@@ -115,10 +119,10 @@ async def test_emit_from_the_root(house: House, ann: SocketPeer) -> None:
     [((object(),), TypeError), (([b""] * 11,), ValueError), (("\ud800",), ValueError)],
 )
 async def test_what_cannot_be_emitted(
-    house: House, ann: SocketPeer, arguments: tuple[Any, ...], error: type[Exception]
+    running: RunningGateway, ann: SocketPeer, arguments: tuple[Any, ...], error: type[Exception]
 ) -> None:
     """What JSON does not know, and too many attachments, are the caller's mistake; nothing is sent."""
-    socket = socket_of(house)
+    socket = socket_of(running)
     with pytest.raises(error):
         await socket.emit("e", *arguments)
     with pytest.raises(error):
@@ -128,9 +132,9 @@ async def test_what_cannot_be_emitted(
 
 
 @pytest.mark.parametrize("name", sorted(RESERVED))
-async def test_reserved_names(house: House, ann: SocketPeer, name: str) -> None:
+async def test_reserved_names(running: RunningGateway, ann: SocketPeer, name: str) -> None:
     """Events that clients raise by themselves are not sent."""
-    socket = socket_of(house)
+    socket = socket_of(running)
     with pytest.raises(ValueError, match="reserved"):
         await socket.emit(name)
     with pytest.raises(ValueError, match="reserved"):
@@ -138,9 +142,9 @@ async def test_reserved_names(house: House, ann: SocketPeer, name: str) -> None:
     assert ann.packets == []
 
 
-async def test_volatile(house: House, ann: SocketPeer) -> None:
+async def test_volatile(running: RunningGateway, ann: SocketPeer) -> None:
     """A volatile event is left out while the client has not read what came before."""
-    socket = socket_of(house)
+    socket = socket_of(running)
     await socket.emit("e", 1, volatile=True)
     ann.reading = False
     await socket.emit("e", 2)
@@ -151,9 +155,9 @@ async def test_volatile(house: House, ann: SocketPeer) -> None:
 
 
 @pytest.mark.parametrize("way", ["leaves", "closes", "sent out"])
-async def test_nobody_is_there_any_more(house: House, ann: SocketPeer, way: str) -> None:
+async def test_nobody_is_there_any_more(running: RunningGateway, ann: SocketPeer, way: str) -> None:
     """To who has gone nothing is said, and the caller is told."""
-    socket = socket_of(house)
+    socket = socket_of(running)
     if way == "leaves":
         await ann.say("1/x,")
     elif way == "closes":
@@ -175,9 +179,9 @@ async def test_nobody_is_there_any_more(house: House, ann: SocketPeer, way: str)
 # -- call
 
 
-async def test_call(house: House, ann: SocketPeer) -> None:
+async def test_call(running: RunningGateway, ann: SocketPeer) -> None:
     """A call returns what the client acknowledges, whatever the order of the answers."""
-    socket = socket_of(house)
+    socket = socket_of(running)
     calls = [asyncio.ensure_future(socket.call("ask", n, timeout=LONG)) for n in range(3)]
     await settle()
     assert ann.packets == ['2/x,0["ask",0]', '2/x,1["ask",1]', '2/x,2["ask",2]']
@@ -188,9 +192,9 @@ async def test_call(house: House, ann: SocketPeer) -> None:
     assert socket._waiting == {}
 
 
-async def test_the_first_acknowledgement_counts(house: House, ann: SocketPeer) -> None:
+async def test_the_first_acknowledgement_counts(running: RunningGateway, ann: SocketPeer) -> None:
     """A second one, and one from another namespace, change nothing."""
-    calling = asyncio.ensure_future(socket_of(house).call("ask", timeout=LONG))
+    calling = asyncio.ensure_future(socket_of(running).call("ask", timeout=LONG))
     await settle()
     ann.put("30[0]")
     ann.put("3/x,0[1]")
@@ -199,9 +203,9 @@ async def test_the_first_acknowledgement_counts(house: House, ann: SocketPeer) -
     assert ann.alive
 
 
-async def test_a_call_within_a_handler(house: House, ann: SocketPeer) -> None:
+async def test_a_call_within_a_handler(running: RunningGateway, ann: SocketPeer) -> None:
     """Acknowledgements overtake what waits for the handler that waits for them."""
-    space = house.gateway.workspaces.namespace("/x")
+    space = running.gateway.workspaces.namespace("/x")
 
     @space.on("work")
     async def work(socket: Socket, number: int) -> list[Any]:
@@ -216,25 +220,25 @@ async def test_a_call_within_a_handler(house: House, ann: SocketPeer) -> None:
         assert f"3/x,{number}[[{number},{number * 10}]]" in ann.packets
 
 
-async def test_a_call_while_connecting(house: House) -> None:
+async def test_a_call_while_connecting(running: RunningGateway) -> None:
     """A handler of `connect` may ask the newcomer something."""
-    space = house.gateway.workspaces.namespace("/x")
+    space = running.gateway.workspaces.namespace("/x")
     heard: list[Any] = []
 
     @space.on("connect")
     async def welcome(socket: Socket, _: dict[str, Any]) -> None:
         heard.append(await socket.call("who", timeout=LONG))
 
-    ann = await member(house, "ann")
+    ann = await member(running, "ann")
     await ann.enter(nsp="/x")
     assert ann.packets[-1] == '2/x,0["who"]'
     await ann.say('3/x,0["me"]')
     assert heard == [("me",)]
 
 
-async def test_no_answer(house: House, ann: SocketPeer) -> None:
+async def test_no_answer(running: RunningGateway, ann: SocketPeer) -> None:
     """Who does not answer in time is not waited for, and a late answer is forgotten."""
-    socket = socket_of(house)
+    socket = socket_of(running)
     with pytest.raises(TimeoutError):
         await socket.call("ask", timeout=0.001)
     assert socket._waiting == {}
@@ -242,9 +246,9 @@ async def test_no_answer(house: House, ann: SocketPeer) -> None:
     assert ann.alive
 
 
-async def test_no_answer_within_a_handler(house: House, ann: SocketPeer) -> None:
+async def test_no_answer_within_a_handler(running: RunningGateway, ann: SocketPeer) -> None:
     """A handler that waits in vain may go on."""
-    space = house.gateway.workspaces.namespace("/x")
+    space = running.gateway.workspaces.namespace("/x")
 
     @space.on("work")
     async def work(socket: Socket) -> str:
@@ -263,9 +267,11 @@ async def test_no_answer_within_a_handler(house: House, ann: SocketPeer) -> None
 
 
 @pytest.mark.parametrize("way", ["leaves", "closes", "vanishes", "sent out", "revoked"])
-async def test_the_client_leaves_meanwhile(house: House, ann: SocketPeer, way: str) -> None:
+async def test_the_client_leaves_meanwhile(
+    running: RunningGateway, ann: SocketPeer, way: str
+) -> None:
     """Who waits for one that goes is told at once."""
-    socket = socket_of(house)
+    socket = socket_of(running)
     calling = asyncio.ensure_future(socket.call("ask", timeout=LONG))
     await settle()
     match way:
@@ -278,16 +284,18 @@ async def test_the_client_leaves_meanwhile(house: House, ann: SocketPeer, way: s
         case "sent out":
             socket.disconnect()
         case _:
-            await house.gateway.revoke(user="ann")
+            await running.gateway.revoke(user="ann")
     with pytest.raises(ConnectionError):
         await calling
     assert socket._waiting == {}
-    assert house.events(Event.INTERNAL_ERROR) == 0
+    assert running.events(Event.INTERNAL_ERROR) == 0
 
 
-async def test_a_handler_that_waits_ends_with_its_client(house: House, ann: SocketPeer) -> None:
+async def test_a_handler_that_waits_ends_with_its_client(
+    running: RunningGateway, ann: SocketPeer
+) -> None:
     """A handler at a call is told when its client goes, and nothing is left of either."""
-    space = house.gateway.workspaces.namespace("/x")
+    space = running.gateway.workspaces.namespace("/x")
     ended: list[str] = []
 
     @space.on("work")
@@ -303,15 +311,15 @@ async def test_a_handler_that_waits_ends_with_its_client(house: House, ann: Sock
     await until(lambda: ended)
     await settle()
     assert ended == ["ConnectionResetError"]
-    assert house.inside() == (0, 0, 0)
+    assert running.inside() == (0, 0, 0)
 
 
 async def test_too_many_calls(
-    house: House, ann: SocketPeer, monkeypatch: pytest.MonkeyPatch
+    running: RunningGateway, ann: SocketPeer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No client that never answers makes us wait for ever more."""
     monkeypatch.setattr(socketio_server, "MAX_WAITING", 3)
-    socket = socket_of(house)
+    socket = socket_of(running)
     calls = [asyncio.ensure_future(socket.call("ask", timeout=LONG)) for _ in range(3)]
     await settle()
     with pytest.raises(RuntimeError, match="too many"):
@@ -325,9 +333,9 @@ async def test_too_many_calls(
 # -- rooms
 
 
-async def test_rooms(house: House, ann: SocketPeer) -> None:
+async def test_rooms(running: RunningGateway, ann: SocketPeer) -> None:
     """A client hears a room from when it is put there until it is taken out; twice is once."""
-    space, socket = house.gateway.workspaces.namespace("/x"), socket_of(house)
+    space, socket = running.gateway.workspaces.namespace("/x"), socket_of(running)
     await space.join(socket, "r")
     await space.join(socket, "r")
     assert rooms_of(ann) == ["workspaces:/x", "workspaces:/x,r"]
@@ -340,21 +348,21 @@ async def test_rooms(house: House, ann: SocketPeer) -> None:
     assert ann.packets == ['2/x,["e",1]']
 
 
-async def test_a_room_of_a_client_that_came_back(house: House, ann: SocketPeer) -> None:
+async def test_a_room_of_a_client_that_came_back(running: RunningGateway, ann: SocketPeer) -> None:
     """One that was there before does not take its successor out of a room."""
-    space, before = house.gateway.workspaces.namespace("/x"), socket_of(house)
+    space, before = running.gateway.workspaces.namespace("/x"), socket_of(running)
     await space.join(before, "r")
     before.disconnect()
     assert rooms_of(ann) == []
     await ann.enter(nsp="/x")
-    await space.join(socket_of(house), "r")
+    await space.join(socket_of(running), "r")
     space.leave(before, "r")
     assert rooms_of(ann) == ["workspaces:/x", "workspaces:/x,r"]
 
 
-async def test_too_many_rooms(house: House, ann: SocketPeer) -> None:
+async def test_too_many_rooms(running: RunningGateway, ann: SocketPeer) -> None:
     """Rooms count as subscriptions, of which a connection has so many."""
-    space, socket = house.gateway.workspaces.namespace("/x"), socket_of(house)
+    space, socket = running.gateway.workspaces.namespace("/x"), socket_of(running)
     for number in range(127):
         await space.join(socket, f"r{number}")
     with pytest.raises(CommandError) as caught:

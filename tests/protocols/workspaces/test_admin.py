@@ -9,7 +9,7 @@ from portward.engines.port import EngineUnavailable
 from portward.protocols.workspaces.approvals import MAX_LIFE, ApprovalRequests
 from portward.settings import Settings
 from tests.admin.service import ADMIN, PUBLISHER, READER, Service, serving
-from tests.sockets import SocketPeer, reach
+from tests.socketio_peer import SocketPeer, reach
 
 ASKED: dict[str, Any] = {"workspace": "w1", "title": "Refund 40 EUR?", "data": {"order": 7}}
 ROOM = "workspace:w1:approvals"

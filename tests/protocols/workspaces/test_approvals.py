@@ -11,31 +11,31 @@ from portward.model.errors import CommandError, ErrorKind
 from portward.node import stores
 from portward.protocols.workspaces.approvals import MAX_LIFE, ApprovalRequests
 from portward.protocols.workspaces.service import WorkspacesService
-from tests.house import House, running, settle
-from tests.sockets import member, offices
+from tests.running_gateway import RunningGateway, run_gateway, settle
+from tests.socketio_peer import member, workspaces_settings
 
 CHANNEL = Channel.parse("workspaces:w1:approvals")
 ROOM = "workspace:w1:approvals"
 
 
 @pytest.fixture
-async def house() -> AsyncIterator[House]:
+async def running() -> AsyncIterator[RunningGateway]:
     """A gateway."""
-    async with running(offices()) as house:
-        yield house
+    async with run_gateway(workspaces_settings()) as running:
+        yield running
 
 
 @pytest.fixture
-def requests(house: House) -> ApprovalRequests:
+def requests(running: RunningGateway) -> ApprovalRequests:
     """What is under test."""
-    return house.gateway.node.protocols.of(WorkspacesService).approvals
+    return running.gateway.node.protocols.of(WorkspacesService).approvals
 
 
-async def test_asked(house: House, requests: ApprovalRequests) -> None:
+async def test_asked(running: RunningGateway, requests: ApprovalRequests) -> None:
     """A request has an id, its data, and an hour if nothing else is said."""
     one = await requests.ask(CHANNEL, "T", {"a": [1, None]})
     two = await requests.ask(CHANNEL, "T", id="mine", life=MAX_LIFE)
-    now = house.clock.time()
+    now = running.clock.time()
     assert (one.title, one.data, one.created_at, one.expires_at) == (
         "T", {"a": [1, None]}, now, now + 3600,
     )  # fmt: skip
@@ -46,13 +46,13 @@ async def test_asked(house: House, requests: ApprovalRequests) -> None:
     assert requests.pending(one)
 
 
-async def test_over(house: House, requests: ApprovalRequests) -> None:
+async def test_over(running: RunningGateway, requests: ApprovalRequests) -> None:
     """One that has expired is pending no more, can be read for a day, and is then forgotten."""
     asked = await requests.ask(CHANNEL, "T", life=60)
-    house.clock.advance(60)
+    running.clock.advance(60)
     assert not requests.pending(asked)
     assert await requests.get(asked.id) == asked
-    house.clock.advance(stores.APPROVAL_KEPT)
+    running.clock.advance(stores.APPROVAL_KEPT)
     assert await requests.get(asked.id) is None
 
 
@@ -90,15 +90,15 @@ ENDLESS.append(ENDLESS)
     ],
 )
 async def test_what_is_refused(
-    requests: ApprovalRequests, house: House, wrong: dict[str, Any]
+    requests: ApprovalRequests, running: RunningGateway, wrong: dict[str, Any]
 ) -> None:
     """What could not be told, kept or answered is refused before anything is kept."""
     with pytest.raises(CommandError) as caught:
         await requests.ask(**{"channel": CHANNEL, "title": "T", **wrong})
     assert caught.value.kind is ErrorKind.INVALID_STRUCTURE
     assert caught.value.detail
-    assert await house.gateway.node.context.stores.approvals.pending(CHANNEL) == ()
-    ann = await member(house, "ann", ROOM)
+    assert await running.gateway.node.context.stores.approvals.pending(CHANNEL) == ()
+    ann = await member(running, "ann", ROOM)
     assert ann.events("approval_requested") == []
 
 
@@ -110,20 +110,20 @@ async def test_too_long(requests: ApprovalRequests) -> None:
     assert caught.value.kind is ErrorKind.TOO_LONG
 
 
-async def test_the_longest_is_told(house: House, requests: ApprovalRequests) -> None:
+async def test_the_longest_is_told(running: RunningGateway, requests: ApprovalRequests) -> None:
     """The longest request one can make reaches who is there, and who comes."""
-    ann = await member(house, "ann", ROOM)
+    ann = await member(running, "ann", ROOM)
     await requests.ask(CHANNEL, "\x01" * 200, [*_deep(30), "\x01" * 5000], id="i" * 64)
     await settle()
-    bob = await member(house, "bob", ROOM)
+    bob = await member(running, "bob", ROOM)
     assert len(ann.events("approval_requested")) == len(bob.events("approval_requested")) == 1
 
 
-async def test_asking_again(house: House, requests: ApprovalRequests) -> None:
+async def test_asking_again(running: RunningGateway, requests: ApprovalRequests) -> None:
     """The same request under the same id is the first one, told once; another one is refused."""
-    ann = await member(house, "ann", ROOM)
+    ann = await member(running, "ann", ROOM)
     first = await requests.ask(CHANNEL, "T", (1, {"a": (2,)}), id="r", life=60)
-    house.clock.advance(10)
+    running.clock.advance(10)
     assert await requests.ask(CHANNEL, "T", [1, {"a": [2]}], id="r", life=600) == first
     await settle()
     assert len(ann.events("approval_requested")) == 1
@@ -139,16 +139,16 @@ async def test_asking_again(house: House, requests: ApprovalRequests) -> None:
 
 
 async def test_asking_again_when_it_was_not_told(
-    house: House, requests: ApprovalRequests, monkeypatch: pytest.MonkeyPatch
+    running: RunningGateway, requests: ApprovalRequests, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A request that was kept and could not be told is told when it is made again."""
 
     async def away(*_: object) -> None:
         raise EngineUnavailable
 
-    ann = await member(house, "ann", ROOM)
+    ann = await member(running, "ann", ROOM)
     with monkeypatch.context() as patch:
-        patch.setattr(house.gateway.node.engine.streams, "publish", away)
+        patch.setattr(running.gateway.node.engine.streams, "publish", away)
         with pytest.raises(EngineUnavailable):
             await requests.ask(CHANNEL, "T", id="r")
     assert ann.events("approval_requested") == []
@@ -158,14 +158,16 @@ async def test_asking_again_when_it_was_not_told(
     assert [each["requestId"] for each in ann.events("approval_requested")] == ["r"]
 
 
-async def test_asking_again_for_what_is_decided(house: House, requests: ApprovalRequests) -> None:
+async def test_asking_again_for_what_is_decided(
+    running: RunningGateway, requests: ApprovalRequests
+) -> None:
     """One that has its verdict is given back with it, and told to nobody again."""
     await requests.ask(CHANNEL, "T", id="r")
-    ann = await member(house, "ann", ROOM)
+    ann = await member(running, "ann", ROOM)
     assert await ann.call("approval_response", {"requestId": "r", "decision": "approve"}) == {
         "ok": True
     }
-    house.clock.advance(600)
+    running.clock.advance(600)
     again = await requests.ask(CHANNEL, "T", id="r")
     await settle()
     assert again.verdict is not None

@@ -5,22 +5,22 @@ import pytest
 
 from portward.model.approval import Approval
 from portward.protocols.workspaces.pending_replay import SLICE
-from tests.house import House, running, settle
-from tests.sockets import SocketPeer, member, offices
+from tests.running_gateway import RunningGateway, run_gateway, settle
+from tests.socketio_peer import SocketPeer, member, workspaces_settings
 
 ROOM = "workspace:w1:approvals"
 
 
 @pytest.fixture
-async def house() -> AsyncIterator[House]:
+async def running() -> AsyncIterator[RunningGateway]:
     """A gateway with workspaces."""
-    async with running(offices()) as house:
-        yield house
+    async with run_gateway(workspaces_settings()) as running:
+        yield running
 
 
-async def asked(house: House, count: int, data: Any = None) -> list[Approval]:
+async def asked(running: RunningGateway, count: int, data: Any = None) -> list[Approval]:
     """So many requests for approval."""
-    ask = house.gateway.workspaces.request_approval
+    ask = running.gateway.workspaces.request_approval
     return [await ask("w1", f"request {number}", data) for number in range(count)]
 
 
@@ -29,19 +29,19 @@ def told(peer: SocketPeer) -> list[str]:
     return [each["requestId"] for each in peer.events("approval_requested")]
 
 
-async def test_all_that_waits_is_told_in_order(house: House) -> None:
+async def test_all_that_waits_is_told_in_order(running: RunningGateway) -> None:
     """However many requests wait, a newcomer is told of each, the oldest first, and once."""
-    waiting = await asked(house, 5 * SLICE + 3)
-    ann = await member(house, "ann", ROOM)
+    waiting = await asked(running, 5 * SLICE + 3)
+    ann = await member(running, "ann", ROOM)
     await settle()
     await settle()
     assert told(ann) == [each.id for each in waiting]
 
 
-async def test_a_slow_reader_is_waited_for(house: House) -> None:
+async def test_a_slow_reader_is_waited_for(running: RunningGateway) -> None:
     """Nothing more is said to a client that has not read the slice before."""
-    waiting = await asked(house, 3 * SLICE, "x" * 20_000)
-    ann = await member(house, "ann")
+    waiting = await asked(running, 3 * SLICE, "x" * 20_000)
+    ann = await member(running, "ann")
     ann.reading = False
     await ann.emit("join_room", {"room": ROOM})
     await settle()
@@ -54,10 +54,10 @@ async def test_a_slow_reader_is_waited_for(house: House) -> None:
     assert ann.alive
 
 
-async def test_what_was_decided_meanwhile_is_left_out(house: House) -> None:
+async def test_what_was_decided_meanwhile_is_left_out(running: RunningGateway) -> None:
     """Who reads slowly is not asked for what has been decided, and not at all after leaving."""
-    waiting = await asked(house, 3 * SLICE)
-    slow, quick = await member(house, "ann"), await member(house, "bob", ROOM)
+    waiting = await asked(running, 3 * SLICE)
+    slow, quick = await member(running, "ann"), await member(running, "bob", ROOM)
     slow.reading = False
     await slow.emit("join_room", {"room": ROOM})
     late = waiting[SLICE + 1]

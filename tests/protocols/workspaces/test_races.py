@@ -15,14 +15,14 @@ from portward.model.publication import Draft
 from portward.protocols.workspaces import payloads
 from portward.settings.endpoint import Refuse
 from portward.telemetry.events import Event
-from tests.house import House, session_of, settle
-from tests.slow_engine import SlowEngine, slow_house
-from tests.sockets import SocketPeer, offices, reach, rooms_of
+from tests.running_gateway import RunningGateway, session_of, settle
+from tests.slow_engine import SlowEngine, slow_gateway
+from tests.socketio_peer import SocketPeer, reach, rooms_of, workspaces_settings
 from tests.stores import stores
 
 pytestmark = pytest.mark.p1
 
-Slow = tuple[House, SlowEngine]
+Slow = tuple[RunningGateway, SlowEngine]
 CHANNEL = Channel.parse("workspaces:w1:approvals")
 ROOM = "workspace:w1:approvals"
 STEPS = 60
@@ -32,25 +32,25 @@ STEPS = 60
 @pytest.fixture
 async def slow() -> AsyncIterator[Slow]:
     """A gateway over a slow store, with a namespace `/x` and a request that waits."""
-    async with slow_house(offices()) as pair:
-        house, engine = pair
-        house.gateway.workspaces.namespace("/x")
-        await stores(engine.inner).approvals.add(request(house, "r"))
+    async with slow_gateway(workspaces_settings()) as pair:
+        running, engine = pair
+        running.gateway.workspaces.namespace("/x")
+        await stores(engine.inner).approvals.add(request(running, "r"))
         yield pair
 
 
-def request(house: House, name: str) -> Approval:
+def request(running: RunningGateway, name: str) -> Approval:
     """A request for approval."""
-    now = house.clock.time()
+    now = running.clock.time()
     return Approval(
         id=name, channel=CHANNEL, title=name, data=None, created_at=now, expires_at=now + 3600
     )
 
 
-async def hasty(house: House, roles: tuple[str, ...] = ("agent",)) -> SocketPeer:
+async def hasty(running: RunningGateway, roles: tuple[str, ...] = ("agent",)) -> SocketPeer:
     """A client that says everything at once."""
-    ann = await reach(house.gateway)
-    token = house.token("ann", roles=roles, workspaceId="w1")
+    ann = await reach(running.gateway)
+    token = running.token("ann", roles=roles, workspaceId="w1")
     ann.put("0" + json.dumps({"token": token}))
     ann.put("0/x,")
     ann.put(f'20["join_room",{{"room":"{ROOM}"}}]')
@@ -63,20 +63,20 @@ async def hasty(house: House, roles: tuple[str, ...] = ("agent",)) -> SocketPeer
 async def says(engine: SlowEngine, kind: str, data: object) -> None:
     """Publish as another node would."""
     draft = Draft(id="0" * 32, time=0, data=data, type=kind)
-    house_namespace = offices().namespaces["workspaces"]
+    house_namespace = workspaces_settings().namespaces["workspaces"]
     await engine.inner.streams.publish(CHANNEL, draft, house_namespace, None)
     await settle()
 
 
-async def nothing_left(house: House, engine: SlowEngine) -> None:
+async def nothing_left(running: RunningGateway, engine: SlowEngine) -> None:
     """Nobody is anywhere, and nothing went wrong."""
     await engine.run()
-    assert house.gateway.channels() == {}
+    assert running.gateway.channels() == {}
     for name in (CHANNEL, Channel.parse("workspaces:/x")):
         assert await engine.inner.presence.members(name) == ()
-    assert house.inside() == (0, 0, 0)
-    assert house.gateway.workspaces.sockets("/x") == house.gateway.workspaces.sockets() == []
-    assert house.events(Event.INTERNAL_ERROR) == 0
+    assert running.inside() == (0, 0, 0)
+    assert running.gateway.workspaces.sockets("/x") == running.gateway.workspaces.sockets() == []
+    assert running.events(Event.INTERNAL_ERROR) == 0
 
 
 def asked(engine: SlowEngine, name: str) -> int:
@@ -106,15 +106,15 @@ def end(ann: SocketPeer, way: str) -> None:
 
 async def test_everything_is_done(slow: Slow) -> None:
     """Undisturbed, all of it is done in order, within the steps that are looked at below."""
-    house, engine = slow
-    ann = await hasty(house)
+    running, engine = slow
+    ann = await hasty(running)
     assert await engine.run(STEPS) < STEPS
     answers = [packet[:2] for packet in ann.packets if packet[0] == "3"]
     assert answers == ["30", "31", "32", "33"]
     assert '32[{"ok":true}]' in ann.packets
     assert rooms_of(ann) == ["workspaces:/x", CHANNEL]
     ann.leave(None)
-    await nothing_left(house, engine)
+    await nothing_left(running, engine)
 
 
 @pytest.mark.parametrize("moment", range(STEPS))
@@ -124,13 +124,13 @@ async def test_the_end_at_every_moment(slow: Slow, way: str, moment: int) -> Non
 
     What somebody said before it vanished is done all the same.
     """
-    house, engine = slow
-    ann = await hasty(house)
+    running, engine = slow
+    ann = await hasty(running)
     await engine.run(moment)
     end(ann, way)
     verdicts, values, said = changes(engine)
     ann.forget()
-    await nothing_left(house, engine)
+    await nothing_left(running, engine)
     assert ann.packets == []
     if way == "vanishes":
         assert changes(engine)[:2] == (1, 1)
@@ -142,8 +142,8 @@ async def test_the_end_at_every_moment(slow: Slow, way: str, moment: int) -> Non
 @pytest.mark.parametrize("moment", range(STEPS))
 async def test_the_membership_withdrawn_at_every_moment(slow: Slow, moment: int) -> None:
     """Who loses its membership is out of the room, hears nothing of it, and does nothing there."""
-    house, engine = slow
-    ann = await hasty(house)
+    running, engine = slow
+    ann = await hasty(running)
     await engine.run(moment)
     await stores(engine.inner).directory.set_workspaces("ann", frozenset())
     await engine.inner.streams.publish_control(RightsChanged(user="ann"))
@@ -158,15 +158,15 @@ async def test_the_membership_withdrawn_at_every_moment(slow: Slow, moment: int)
     ann.put('28["approval_response",{"requestId":"r","decision":"approve"}]')
     await engine.run()
     assert ann.packets == [f'{each}[{{"error":"PERMISSION_DENIED"}}]' for each in ("37", "38")]
-    assert house.events(Event.INTERNAL_ERROR) == 0
+    assert running.events(Event.INTERNAL_ERROR) == 0
 
 
 @pytest.mark.parametrize("moment", range(0, STEPS, 2))
 async def test_the_role_withdrawn_at_every_moment(slow: Slow, moment: int) -> None:
     """From the moment a role is known to be lost nothing is done that it alone allowed."""
-    house, engine = slow
+    running, engine = slow
     await stores(engine.inner).directory.set_roles("ann", frozenset({"agent"}))
-    ann = await hasty(house, roles=())
+    ann = await hasty(running, roles=())
     await engine.run(moment)
     await stores(engine.inner).directory.set_roles("ann", frozenset())
     await engine.inner.streams.publish_control(RightsChanged(user="ann"))
@@ -187,10 +187,10 @@ async def test_the_role_withdrawn_at_every_moment(slow: Slow, moment: int) -> No
 @pytest.mark.parametrize("moment", range(STEPS))
 async def test_a_request_made_at_every_moment(slow: Slow, moment: int) -> None:
     """A request made while somebody joins is told, before the verdict on it, or not at all."""
-    house, engine = slow
-    ann = await hasty(house)
+    running, engine = slow
+    ann = await hasty(running)
     await engine.run(moment)
-    new = request(house, "new")
+    new = request(running, "new")
     await stores(engine.inner).approvals.add(new)
     await engine.run(3)
     await says(engine, payloads.REQUESTED, payloads.requested(new))
@@ -204,13 +204,13 @@ async def test_a_request_made_at_every_moment(slow: Slow, moment: int) -> None:
 @pytest.mark.parametrize("pause", [0, 2, 5])
 async def test_a_verdict_given_at_every_moment(slow: Slow, moment: int, pause: int) -> None:
     """Nobody is asked for a decision after having been told of the verdict."""
-    house, engine = slow
-    ann = await reach(house.gateway)
-    token = house.token("ann", roles=("agent",), workspaceId="w1")
+    running, engine = slow
+    ann = await reach(running.gateway)
+    token = running.token("ann", roles=("agent",), workspaceId="w1")
     ann.put("0" + json.dumps({"token": token}))
     ann.put(f'20["join_room",{{"room":"{ROOM}"}}]')
     await engine.run(moment)
-    verdict = Verdict(decision=Decision.REJECT, user="bob", at=house.clock.time())
+    verdict = Verdict(decision=Decision.REJECT, user="bob", at=running.clock.time())
     approvals = stores(engine.inner).approvals
     asked_for = await approvals.get("r")
     assert asked_for is not None
@@ -233,9 +233,9 @@ async def test_a_verdict_given_at_every_moment(slow: Slow, moment: int, pause: i
 @pytest.mark.parametrize("call", ["presence.enter", "streams.history", "kv.indexed approvals"])
 async def test_a_room_that_cannot_be_read(slow: Slow, call: str) -> None:
     """One that is told that it could not join is not in the room, and may try again."""
-    house, engine = slow
+    running, engine = slow
     engine.fails.add(call)
-    ann = await hasty(house)
+    ann = await hasty(running)
     await engine.run()
     assert '30[{"error":"UNAVAILABLE"}]' in ann.packets
     assert CHANNEL not in session_of(ann).subscriptions
@@ -250,13 +250,13 @@ async def test_a_room_that_cannot_be_read(slow: Slow, call: str) -> None:
 @pytest.mark.parametrize("call", ["presence.enter", "streams.history"])
 async def test_a_namespace_that_cannot_be_heard(slow: Slow, call: str) -> None:
     """One that is told that it is not let in is not in the namespace, and may try again."""
-    house, engine = slow
+    running, engine = slow
     engine.fails.add(call)
-    ann = await hasty(house)
+    ann = await hasty(running)
     await engine.run()
     told = '4/x,{"message":"Temporarily unavailable","data":{"code":"UNAVAILABLE"}}'
     assert told in ann.packets
-    assert house.gateway.workspaces.sockets("/x") == []
+    assert running.gateway.workspaces.sockets("/x") == []
     engine.fails.clear()
     await ann.say("0/x,")
     await engine.run()
@@ -267,23 +267,23 @@ async def test_a_namespace_that_cannot_be_heard(slow: Slow, call: str) -> None:
 @pytest.mark.parametrize("call", ["kv.records revoked", "kv.names user_roles"])
 async def test_a_store_that_is_away_at_the_door(slow: Slow, call: str) -> None:
     """Who cannot be judged is told that it is for now, and may come back."""
-    house, engine = slow
+    running, engine = slow
     engine.fails.add(call)
-    ann = await hasty(house)
+    ann = await hasty(running)
     await engine.run()
     (said,) = ann.packets[1:]
     assert re.fullmatch(r'2\["error",{"code":"UNAVAILABLE","retryMs":\d+}\]', said)
     assert ann.closed == (1011, "")
-    await nothing_left(house, engine)
+    await nothing_left(running, engine)
 
 
 @pytest.mark.parametrize("refuse", [Refuse.EVENT, Refuse.CONNECT_ERROR])
 @pytest.mark.parametrize("moment", range(1, 8))
 async def test_revoked_at_the_door(refuse: Refuse, moment: int) -> None:
     """Who is revoked while it is let in hears the code that a revoked token has."""
-    async with slow_house(offices(endpoint={"refuse": refuse})) as (house, engine):
-        ann = await reach(house.gateway)
-        ann.put("0" + json.dumps({"token": house.token("ann")}))
+    async with slow_gateway(workspaces_settings(endpoint={"refuse": refuse})) as (running, engine):
+        ann = await reach(running.gateway)
+        ann.put("0" + json.dumps({"token": running.token("ann")}))
         await engine.run(moment)
         if ann.packets:
             return
@@ -294,18 +294,18 @@ async def test_revoked_at_the_door(refuse: Refuse, moment: int) -> None:
             (told,) = ann.packets
             assert json.loads(told[1:])["data"] == {"code": "INVALID_TOKEN"}
         await engine.run()
-        assert house.inside() == (0, 0, 0)
+        assert running.inside() == (0, 0, 0)
 
 
 @pytest.mark.parametrize("moment", range(20))
 async def test_sent_out_while_coming_in(slow: Slow, moment: int) -> None:
     """A client sent out of a namespace it is just entering is out, at whatever moment."""
-    house, engine = slow
-    ann = await hasty(house)
-    while not house.gateway.workspaces.sockets("/x"):
+    running, engine = slow
+    ann = await hasty(running)
+    while not running.gateway.workspaces.sockets("/x"):
         await engine.run(1)
     await engine.run(moment)
-    for socket in house.gateway.workspaces.sockets("/x"):
+    for socket in running.gateway.workspaces.sockets("/x"):
         socket.disconnect()
     await engine.run()
     assert "1/x," in ann.packets

@@ -104,7 +104,7 @@ def test_shared_limits_are_warned_about(text: str, expected: Levels) -> None:
 
 
 @pytest.mark.parametrize(
-    ("host", "door", "expected"),
+    ("host", "endpoint", "expected"),
     [
         ("127.0.0.1", 'auth = "token"', FINE),
         ("127.0.0.1", 'auth = "none"', (OK, FAIL, False)),
@@ -112,9 +112,9 @@ def test_shared_limits_are_warned_about(text: str, expected: Levels) -> None:
         ("0.0.0.0", 'auth = "none"\nenabled = false', FINE),
     ],
 )
-def test_open_doors_are_for_this_machine(host: str, door: str, expected: Levels) -> None:
+def test_open_endpoints_are_for_this_machine(host: str, endpoint: str, expected: Levels) -> None:
     """Without tokens there is development on a loopback address, and nothing else."""
-    text = f'server.host = "{host}"\n[endpoints.rooms]\n{door}'
+    text = f'server.host = "{host}"\n[endpoints.rooms]\n{endpoint}'
     assert levels(text, "auth-none") == expected
 
 

@@ -11,8 +11,8 @@ from portward.node.sessions.path_handler import Headers
 from portward.node.sessions.transport import Admission
 from portward.testing.gateway import request
 from portward.transports.http_acceptor import DRAINED
-from tests.transports.engineio.polls import PATH, POLL, PollHouse, poll_house
-from tests.transports.house import Client, FakeGate, until
+from tests.transports.engineio.polling_listener import PATH, POLL, PollingListener, run_polling
+from tests.transports.running_listener import Client, FakeGate, until
 
 
 class SlowGate(FakeGate):
@@ -28,111 +28,117 @@ class SlowGate(FakeGate):
 
 
 @pytest.fixture
-async def house() -> AsyncIterator[PollHouse]:
-    """A house with a gate that may be slow."""
-    async with poll_house(SlowGate()) as opened:
+async def running() -> AsyncIterator[PollingListener]:
+    """A listener with a gate that may be slow."""
+    async with run_polling(SlowGate()) as opened:
         yield opened
 
 
-def slow(house: PollHouse) -> asyncio.Event:
+def slow(running: PollingListener) -> asyncio.Event:
     """Let the gate wait for this."""
-    assert isinstance(house.gate, SlowGate)
-    house.gate.judging = event = asyncio.Event()
+    assert isinstance(running.gate, SlowGate)
+    running.gate.judging = event = asyncio.Event()
     return event
 
 
-async def test_a_newcomer_who_is_judged_slowly(house: PollHouse) -> None:
+async def test_a_newcomer_who_is_judged_slowly(running: PollingListener) -> None:
     """A session is made when the gate has judged."""
-    house.gate.hold = asyncio.Event()
-    client = await house.request("GET", POLL)
-    await until(lambda: house.gate.heads)
-    assert house.gate.sessions == []
-    house.gate.hold.set()
-    assert (await house.answer(client)).status == 200
-    assert len(house.server.sessions) == 1
+    running.gate.hold = asyncio.Event()
+    client = await running.request("GET", POLL)
+    await until(lambda: running.gate.heads)
+    assert running.gate.sessions == []
+    running.gate.hold.set()
+    assert (await running.answer(client)).status == 200
+    assert len(running.server.sessions) == 1
 
 
-async def test_a_newcomer_who_does_not_wait(house: PollHouse) -> None:
+async def test_a_newcomer_who_does_not_wait(running: PollingListener) -> None:
     """Who leaves before it is judged leaves nothing behind."""
-    house.gate.hold = asyncio.Event()
-    client = await house.request("GET", POLL)
-    await until(lambda: house.gate.heads)
+    running.gate.hold = asyncio.Event()
+    client = await running.request("GET", POLL)
+    await until(lambda: running.gate.heads)
     client.reset()
-    await until(lambda: house.listener_state.sockets == 0)
-    house.gate.hold.set()
+    await until(lambda: running.listener_state.sockets == 0)
+    running.gate.hold.set()
     await asyncio.sleep(0)
-    assert (len(house.server.sessions), house.gate.sessions, house.gate.refusals) == (0, [], [])
+    assert (len(running.server.sessions), running.gate.sessions, running.gate.refusals) == (
+        0,
+        [],
+        [],
+    )
 
 
-async def test_refusals_keep_their_rows(house: PollHouse) -> None:
+async def test_refusals_keep_their_rows(running: PollingListener) -> None:
     """A newcomer is refused with the row of the table and no words, and it is recorded."""
-    house.gate.refuse = HandshakeRejected(HandshakeRejection.RATE, retry_after=3)
-    answer = await house.ask("GET", POLL)
+    running.gate.refuse = HandshakeRejected(HandshakeRejection.RATE, retry_after=3)
+    answer = await running.ask("GET", POLL)
     assert answer.told == (429, b"")
     assert answer.headers["retry-after"] == "3"
-    assert house.gate.reasons == [HandshakeRejection.RATE]
+    assert running.gate.reasons == [HandshakeRejection.RATE]
 
 
-async def test_a_gate_that_fails(house: PollHouse, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_gate_that_fails(
+    running: PollingListener, caplog: pytest.LogCaptureFixture
+) -> None:
     """A bug is answered with 500 and reported."""
-    house.gate.refuse = ZeroDivisionError()
-    assert (await house.ask("GET", POLL)).status == 500
-    assert house.gate.reasons == [HandshakeRejection.INTERNAL]
+    running.gate.refuse = ZeroDivisionError()
+    assert (await running.ask("GET", POLL)).status == 500
+    assert running.gate.reasons == [HandshakeRejection.INTERNAL]
     assert "a request could not be handled" in caplog.text
 
 
-async def test_a_body_that_comes_before_the_judgement(house: PollHouse) -> None:
+async def test_a_body_that_comes_before_the_judgement(running: PollingListener) -> None:
     """What is posted while the gate judges is held, and heard afterwards."""
-    query, session = await house.begin()
-    judging = slow(house)
-    client = await house.request("POST", query, b"4hello")
-    await house.ask("GET", "EIO=4")
+    query, session = await running.begin()
+    judging = slow(running)
+    client = await running.request("POST", query, b"4hello")
+    await running.ask("GET", "EIO=4")
     assert session.messages == []
     judging.set()
-    assert (await house.answer(client)).body == b"ok"
+    assert (await running.answer(client)).body == b"ok"
     assert session.messages == [(b"hello", False)]
 
 
-async def test_a_request_given_up_while_it_is_judged(house: PollHouse) -> None:
+async def test_a_request_given_up_while_it_is_judged(running: PollingListener) -> None:
     """A request that left before it was judged is none of the session's."""
-    query, session = await house.begin()
-    slow(house)
-    client = await house.request("GET", query)
-    await until(lambda: house.listener_state.sockets == 2 or house.listener_state.doors)
+    query, session = await running.begin()
+    slow(running)
+    client = await running.request("GET", query)
+    await until(lambda: running.listener_state.sockets == 2 or running.listener_state.doors)
     client.reset()
-    await until(lambda: not house.listener_state.doors)
+    await until(lambda: not running.listener_state.doors)
     assert (session.losses, session.failures) == ([], [])
 
 
-async def test_a_stranger(house: PollHouse) -> None:
+async def test_a_stranger(running: PollingListener) -> None:
     """A request that is not the session's own is forbidden; other refusals keep their rows."""
-    query, session = await house.begin()
+    query, session = await running.begin()
     for refusal, told in (
         (HandshakeRejection.FORBIDDEN, (403, b'{"code":4,"message":"Forbidden"}')),
         (HandshakeRejection.ORIGIN, (403, b'{"code":4,"message":"Forbidden"}')),
         (HandshakeRejection.UNAVAILABLE, (503, b"")),
         (HandshakeRejection.HOST, (403, b"")),
     ):
-        house.gate.stranger = HandshakeRejected(refusal)
-        assert (await house.ask("GET", query)).told == told
-        assert (await house.post(query, b"1")).told == told
-    house.gate.stranger = None
-    assert (await house.post(query, b"4a")).body == b"ok"
+        running.gate.stranger = HandshakeRejected(refusal)
+        assert (await running.ask("GET", query)).told == told
+        assert (await running.post(query, b"1")).told == told
+    running.gate.stranger = None
+    assert (await running.post(query, b"4a")).body == b"ok"
     assert session.failures == []
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH"])
-async def test_other_methods(house: PollHouse, method: str) -> None:
+async def test_other_methods(running: PollingListener, method: str) -> None:
     """A session is polled and posted to, nothing else; and it stays."""
-    query, session = await house.begin()
-    assert (await house.ask(method, query)).code == 3
+    query, session = await running.begin()
+    assert (await running.ask(method, query)).code == 3
     assert session.failures == []
 
 
 @pytest.mark.parametrize("query", [f"{POLL}&EIO=4", f"{POLL}&transport=polling", f"{POLL}&j=1"])
-async def test_a_query_with_two_meanings(house: PollHouse, query: str) -> None:
+async def test_a_query_with_two_meanings(running: PollingListener, query: str) -> None:
     """A parameter that is there twice is refused, and so is JSONP."""
-    assert (await house.ask("GET", query)).code == 3
+    assert (await running.ask("GET", query)).code == 3
 
 
 async def cut(client: Client) -> bool:
@@ -143,48 +149,48 @@ async def cut(client: Client) -> bool:
         return True
 
 
-async def test_a_flood_behind_a_poll(house: PollHouse) -> None:
+async def test_a_flood_behind_a_poll(running: PollingListener) -> None:
     """Some bytes behind the head of a poll are forgotten; with more it is cut off and given up."""
-    query, session = await house.begin()
-    client = await house.poll(query)
+    query, session = await running.begin()
+    client = await running.poll(query)
     await client.send(bytes(DRAINED))
-    assert (await house.post(query, b"4a")).body == b"ok"
+    assert (await running.post(query, b"4a")).body == b"ok"
     assert session.losses == []
     with suppress(ConnectionError):
         await client.send(b"x")
     assert await cut(client)
     await until(lambda: session.losses)
-    assert (session.losses, len(house.server.sessions)) == ([None], 0)
+    assert (session.losses, len(running.server.sessions)) == ([None], 0)
     assert (session.messages, session.failures) == ([(b"a", False)], [])
 
 
-async def test_a_flood_before_the_judgement(house: PollHouse) -> None:
+async def test_a_flood_before_the_judgement(running: PollingListener) -> None:
     """A request that is cut off while it is judged is none of the session's."""
-    query, session = await house.begin()
-    slow(house)
-    client = await house.request("GET", query)
+    query, session = await running.begin()
+    slow(running)
+    client = await running.request("GET", query)
     with suppress(ConnectionError):
         await client.send(bytes(DRAINED + 1))
     assert await cut(client)
-    await until(lambda: house.listener_state.sockets == 0)
-    assert (session.losses, session.failures, len(house.server.sessions)) == ([], [], 1)
+    await until(lambda: running.listener_state.sockets == 0)
+    assert (session.losses, session.failures, len(running.server.sessions)) == ([], [], 1)
 
 
-async def test_a_flood_behind_a_post(house: PollHouse) -> None:
+async def test_a_flood_behind_a_post(running: PollingListener) -> None:
     """What comes behind the body is bounded as well; the body itself does not count."""
-    query, session = await house.begin()
+    query, session = await running.begin()
     session.link.authenticated()
     session.link.pause()
     body = b"4" + bytes(60_000)
-    client = await house.request("POST", query, body)
+    client = await running.request("POST", query, body)
     await until(lambda: session.messages == [(body[1:], False)])
     await client.send(bytes(DRAINED))
-    assert (await house.ask("GET", "EIO=4")).status == 400
-    await until(lambda: len(house.listener_state.doors) == 1)
+    assert (await running.ask("GET", "EIO=4")).status == 400
+    await until(lambda: len(running.listener_state.doors) == 1)
     with suppress(ConnectionError):
         await client.send(b"x")
     assert await cut(client)
-    await until(lambda: not house.listener_state.doors)
+    await until(lambda: not running.listener_state.doors)
     assert (session.losses, session.failures) == ([], [])
 
 
@@ -202,11 +208,11 @@ class Behind:
         return 0
 
 
-async def test_a_flood_behind_another_server(house: PollHouse) -> None:
+async def test_a_flood_behind_another_server(running: PollingListener) -> None:
     """Where there is no connection to cut the poll is refused, and given up all the same."""
-    query, session = await house.begin()
+    query, session = await running.begin()
     caller = Behind()
-    visit = house.path.answer(replace(request(PATH), query=query, headers={}))
+    visit = running.path.answer(replace(request(PATH), query=query, headers={}))
     assert visit is not None
     visit.begin(caller)
     visit.arrived(bytes(DRAINED))
@@ -215,11 +221,11 @@ async def test_a_flood_behind_another_server(house: PollHouse) -> None:
     visit.arrived(b"x")
     assert caller.status == 400
     await until(lambda: session.losses)
-    assert (session.losses, len(house.server.sessions)) == ([None], 0)
+    assert (session.losses, len(running.server.sessions)) == ([None], 0)
 
 
-async def test_http_1_0(house: PollHouse) -> None:
+async def test_http_1_0(running: PollingListener) -> None:
     """Proxies that speak HTTP/1.0 can poll."""
-    client = await house.client()
+    client = await running.client()
     await client.send(f"GET {PATH}?{POLL} HTTP/1.0\r\nHost: x\r\n\r\n".encode())
-    assert (await house.answer(client)).status == 200
+    assert (await running.answer(client)).status == 200

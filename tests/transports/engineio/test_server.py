@@ -1,4 +1,4 @@
-"""The door of Engine.IO, and what ten thousand idle sessions cost."""
+"""The Engine.IO server, and what ten thousand idle sessions cost."""
 
 import gc
 import tracemalloc
@@ -16,9 +16,15 @@ from portward.settings.sections import GateSettings
 from portward.testing.gateway import request
 from portward.transports.engineio import engine_handlers
 from portward.wire import message as wire
-from tests.house import House, running
-from tests.transports.engineio.polls import PATH, POLL, SOCKET, PollHouse, poll_house
-from tests.transports.house import BINARY, TEXT, handshake, masked, until
+from tests.running_gateway import RunningGateway, run_gateway
+from tests.transports.engineio.polling_listener import (
+    PATH,
+    POLL,
+    SOCKET,
+    PollingListener,
+    run_polling,
+)
+from tests.transports.running_listener import BINARY, TEXT, handshake, masked, until
 
 IDLE = 10_000
 BYTES = 12 * 1024
@@ -26,31 +32,31 @@ BYTES = 12 * 1024
 
 
 @pytest.fixture
-async def house() -> AsyncIterator[PollHouse]:
-    """A house with one kind of guests."""
-    async with poll_house() as opened:
+async def running() -> AsyncIterator[PollingListener]:
+    """A listener with one Engine.IO endpoint."""
+    async with run_polling() as opened:
         yield opened
 
 
-async def test_other_endpoints_pass_by(house: PollHouse) -> None:
+async def test_other_endpoints_pass_by(running: PollingListener) -> None:
     """What is not Engine.IO's goes to the gate as it came."""
-    client = await house.client()
+    client = await running.client()
     await client.send(handshake("/ws"))
     assert (await client.head())[0] == "HTTP/1.1 101 Switching Protocols"
     await client.send(masked(TEXT, b"raw"))
-    await until(lambda: house.gate.sessions[0].messages == [(b"raw", False)])
-    assert house.router.find("/ws").target is house.gate.handlers["/ws"]
-    assert house.router.find("/health").target is house.gate
-    assert house.server.find("x") is None
+    await until(lambda: running.gate.sessions[0].messages == [(b"raw", False)])
+    assert running.router.find("/ws").target is running.gate.handlers["/ws"]
+    assert running.router.find("/health").target is running.gate
+    assert running.server.find("x") is None
 
 
-async def test_a_session_that_begins_with_a_websocket(house: PollHouse) -> None:
+async def test_a_session_that_begins_with_a_websocket(running: PollingListener) -> None:
     """It is told an id that opens nothing, and counts as any connection."""
-    client = await house.socket()
+    client = await running.socket()
     first, payload = await client.frame()
     assert (first, payload[:8]) == (0x81, b'0{"sid":')
-    assert len(house.server.sessions) == 0
-    session = house.gate.sessions[0]
+    assert len(running.server.sessions) == 0
+    session = running.gate.sessions[0]
     session.link.ping()
     assert await client.frame() == (0x81, b"2")
     await client.send(masked(TEXT, b"3") + masked(TEXT, b"6"))
@@ -62,11 +68,13 @@ async def test_a_session_that_begins_with_a_websocket(house: PollHouse) -> None:
     ("query", "frame"),
     [("", (0x82, b"\x01")), ("&b64=0", (0x82, b"\x01")), ("&b64=1", (0x81, b"bAQ=="))],
 )
-async def test_bytes_by_websocket(house: PollHouse, query: str, frame: tuple[int, bytes]) -> None:
+async def test_bytes_by_websocket(
+    running: PollingListener, query: str, frame: tuple[int, bytes]
+) -> None:
     """Bytes are binary frames, base64 text to a client that asks for it; both are heard from any."""
-    client = await house.socket(SOCKET + query)
+    client = await running.socket(SOCKET + query)
     await client.frame()
-    session = house.gate.sessions[0]
+    session = running.gate.sessions[0]
     session.link.write(wire.ENGINE.binary(b"\x01"))
     assert await client.frame() == frame
     await client.send(masked(TEXT, b"bAQI=") + masked(BINARY, b"\x03") + masked(TEXT, b"b"))
@@ -75,48 +83,48 @@ async def test_bytes_by_websocket(house: PollHouse, query: str, frame: tuple[int
 
 
 @pytest.mark.parametrize("text", [b"bAQ", b"b!!!!", b"bA===", b"bAQ-_", b"b AQI"])
-async def test_base64_that_is_none(house: PollHouse, text: bytes) -> None:
+async def test_base64_that_is_none(running: PollingListener, text: bytes) -> None:
     """Text that is no base64 is no packet."""
-    client = await house.socket()
+    client = await running.socket()
     await client.frame()
     await client.send(masked(TEXT, text))
     assert await client.frame() == (0x81, b"1")
     assert (await client.closed())[0] == Disconnect.PROTOCOL_ERROR.code
 
 
-async def test_a_newcomer_that_never_arrives(house: PollHouse) -> None:
+async def test_a_newcomer_that_never_arrives(running: PollingListener) -> None:
     """What was counted is given back."""
-    entry = await house.path.admit(replace(request(PATH), query=SOCKET), upgrade_checked=True)
+    entry = await running.path.admit(replace(request(PATH), query=SOCKET), upgrade_checked=True)
     entry.cancel()
-    assert house.gate.admissions[0].cancelled == 1
+    assert running.gate.admissions[0].cancelled == 1
 
 
-async def test_the_path_is_the_endpoint_s_own(house: PollHouse) -> None:
+async def test_the_path_is_the_endpoint_s_own(running: PollingListener) -> None:
     """The gate sees one spelling, in what it judges and in what it counts."""
     head = replace(request(PATH.rstrip("/")), query=SOCKET)
-    (await house.path.admit(head, upgrade_checked=True)).cancel()
-    house.path.refused(head, HandshakeRejected(HandshakeRejection.ORIGIN))
-    house.path.refused(None, HandshakeRejected(HandshakeRejection.GLOBAL_CAP))
-    assert house.gate.heads[0].path == PATH
-    refused = [each for each, _ in house.gate.refusals]
+    (await running.path.admit(head, upgrade_checked=True)).cancel()
+    running.path.refused(head, HandshakeRejected(HandshakeRejection.ORIGIN))
+    running.path.refused(None, HandshakeRejected(HandshakeRejection.GLOBAL_CAP))
+    assert running.gate.heads[0].path == PATH
+    refused = [each for each, _ in running.gate.refusals]
     assert refused == [head, None]
 
 
-async def test_polls_come_through_a_full_house(house: PollHouse) -> None:
+async def test_polls_come_through_a_full_house(running: PollingListener) -> None:
     """At the cap those who are inside can still be heard; newcomers meet it when they are judged."""
-    query, session = await house.begin()
-    house.gate.full = HandshakeRejection.GLOBAL_CAP
-    assert (await house.post(query, b"4a")).body == b"ok"
-    house.gate.refuse = HandshakeRejected(HandshakeRejection.GLOBAL_CAP)
-    assert (await house.ask("GET", POLL)).status == 503
+    query, session = await running.begin()
+    running.gate.full = HandshakeRejection.GLOBAL_CAP
+    assert (await running.post(query, b"4a")).body == b"ok"
+    running.gate.refuse = HandshakeRejected(HandshakeRejection.GLOBAL_CAP)
+    assert (await running.ask("GET", POLL)).status == 503
     session.link.abort()
-    await until(lambda: len(house.server.sessions) == 0)
-    assert house.router.has_capacity() is HandshakeRejection.GLOBAL_CAP
+    await until(lambda: len(running.server.sessions) == 0)
+    assert running.router.has_capacity() is HandshakeRejection.GLOBAL_CAP
 
 
-async def test_ids_are_long_and_new(house: PollHouse) -> None:
+async def test_ids_are_long_and_new(running: PollingListener) -> None:
     """An id has more than 128 random bits, and is none of the gate's own."""
-    ids = {(await house.begin())[0] for _ in range(20)}
+    ids = {(await running.begin())[0] for _ in range(20)}
     assert len(ids) == 20
     assert all(len(each.rpartition("=")[2]) >= 22 for each in ids)
 
@@ -141,13 +149,13 @@ class Waiting:
         return 0
 
 
-def crowd(house: House) -> list[Waiting]:
+def crowd(running: RunningGateway) -> list[Waiting]:
     """Ten thousand clients, each with a session and a pending poll, from addresses of their own."""
-    server, polls = house.gateway.engine_io, []
+    server, polls = running.gateway.engine_io, []
     path = engine_handlers(server)[PATH]
     for number in range(IDLE):
         if number % 500 == 0:
-            house.clock.advance(1)  # the gate takes no more in a second
+            running.clock.advance(1)  # the gate takes no more in a second
         head = request(f"{PATH}?{POLL}", peer=f"10.0.{number // 250}.{number % 250}")
         head = replace(head, headers={"host": ["localhost"]})
         assert Waiting(path.answer(head)).status == 200
@@ -165,22 +173,22 @@ async def test_ten_thousand_idle_polls() -> None:
         path=PATH, dialect="echo", transport=TransportKind.ENGINE_IO, auth=AuthMode.NONE
     )
     given = Settings(endpoints={"engine": echo}, gate=GateSettings(max_connections=IDLE))
-    async with running(given) as house:
-        node, server = house.gateway.node, house.gateway.engine_io
+    async with run_gateway(given) as running:
+        node, server = running.gateway.node, running.gateway.engine_io
         gc.collect()
         tracemalloc.start()
-        polls = crowd(house)
+        polls = crowd(running)
         gc.collect()
         each = tracemalloc.get_traced_memory()[0] / IDLE
         tracemalloc.stop()
         print(f"bytes of an idle session: {each:.0f}")  # noqa: T201 - a figure to look at
-        assert house.inside() == (IDLE, 0, IDLE)
+        assert running.inside() == (IDLE, 0, IDLE)
         assert not any(poll.status for poll in polls)
         assert each < BYTES
 
         for _ in range(10):
-            await house.advance(10)
+            await running.advance(10)
         assert all(poll.status == 200 for poll in polls)
-        assert house.inside() == (0, 0, 0)
+        assert running.inside() == (0, 0, 0)
         assert len(server.sessions) == len(server._closing) == len(server._probes) == 0
         assert len(node.admission_control._by_address) == 0

@@ -426,7 +426,7 @@ async def test_key_is_nowhere(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def begin(upstream: UpstreamClient, done: list[Any]) -> asyncio.Future[asyncio.Task[Any] | None]:
-    """Open a connection as the house does: at once, from outside any task."""
+    """Open a connection as the node does: at once, from outside any task."""
     loop = asyncio.get_running_loop()
     begun: asyncio.Future[asyncio.Task[Any] | None] = loop.create_future()
 

@@ -25,7 +25,7 @@ from portward.model.publication import Draft, HistoryPage, HistoryQuery, Publica
 from portward.settings import Settings
 from portward.settings.limits import Limits, RateLimit
 from portward.testing import FakeClock
-from tests.house import House, running, settings, settle
+from tests.running_gateway import RunningGateway, run_gateway, settings, settle
 from tests.slow_engine import call_name
 
 FREE = RateLimit(rate=Rate(0, 60.0, 1))
@@ -123,9 +123,9 @@ class NodeEngine:
     shared_by_nodes = True
     exclusive = False
 
-    def __init__(self, network: "Network") -> None:
-        self.network = network
-        self.streams = _Streams(self, network.store.streams)
+    def __init__(self, simulated_cluster: "SimulatedCluster") -> None:
+        self.network = simulated_cluster
+        self.streams = _Streams(self, simulated_cluster.store.streams)
         self.presence = cast(Presence, _Port(self, "presence"))
         self.counters = cast(Counters, _Port(self, "counters"))
         self.rooms = cast(RoomStore, _Port(self, "rooms"))
@@ -191,14 +191,14 @@ class NodeEngine:
             kept[index]()
 
 
-class Network:
+class SimulatedCluster:
     """The store, and who is on the bus; implements `engines.port.EngineEvents` for the store."""
 
     def __init__(self, clock: FakeClock) -> None:
         self.clock = clock
         self.store = MemoryEngine(clock)
         self.engines: list[NodeEngine] = []
-        self.houses: list[House] = []
+        self.gateways: list[RunningGateway] = []
 
     def on_publication(
         self, channel: Channel, publication: Publication, epoch: str, exclude: str | None
@@ -242,13 +242,15 @@ def open_settings(**namespace: Any) -> Settings:
 
 
 @asynccontextmanager
-async def network(nodes: int = 1, given: Settings | None = None) -> AsyncIterator[Network]:
+async def simulated_cluster(
+    nodes: int = 1, given: Settings | None = None
+) -> AsyncIterator[SimulatedCluster]:
     """A network of so many nodes with a lobby, which end with it."""
-    net = Network(FakeClock())
+    net = SimulatedCluster(FakeClock())
     await net.store.start(net)
     async with AsyncExitStack() as stack:
         for _ in range(nodes):
-            house = running(given or open_settings(), engine=NodeEngine(net), clock=net.clock)
-            net.houses.append(await stack.enter_async_context(house))
-        await net.houses[0].room()
+            running = run_gateway(given or open_settings(), engine=NodeEngine(net), clock=net.clock)
+            net.gateways.append(await stack.enter_async_context(running))
+        await net.gateways[0].room()
         yield net

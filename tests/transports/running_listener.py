@@ -321,7 +321,7 @@ class Client:
 
 
 @dataclass
-class House:
+class RunningListener:
     """A listener that serves, and the hands to reach in."""
 
     gate: FakeGate
@@ -360,13 +360,13 @@ async def until(condition: Callable[[], object]) -> None:
 
 
 @asynccontextmanager
-async def open_house(
+async def run_listener(
     gate: FakeGate | None = None,
     *,
     descriptors: int | None = None,
     proxies: Callable[[str], bool] | None = None,
     **options: Any,
-) -> AsyncIterator[House]:
+) -> AsyncIterator[RunningListener]:
     """Serve on a free port of this machine, with time that stands still."""
     gate, clock = gate or FakeGate(), FakeClock()
     listener_state = ListenerState(RequestRouter(gate), clock, random=lambda: 0.0, **options)
@@ -374,11 +374,11 @@ async def open_house(
         listener_state, "127.0.0.1", 0, descriptors=DescriptorBudget(descriptors), proxies=proxies
     )
     await listener.start()
-    house = House(gate, clock, listener_state, listener, listener.addresses[0][1], [])
+    running = RunningListener(gate, clock, listener_state, listener, listener.addresses[0][1], [])
     try:
-        yield house
+        yield running
     finally:
-        for client in house.clients:
+        for client in running.clients:
             client.leave()
         listener.close()
         for session in gate.sessions:

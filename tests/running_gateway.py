@@ -59,7 +59,7 @@ def family(name: str, **options: Any) -> dict[str, Namespace]:
     return {**NAMESPACES, name: Namespace(name=name, **options)}
 
 
-class House:
+class RunningGateway:
     """One gateway with its clock, and its clients."""
 
     def __init__(self, gateway: Gateway, clock: FakeClock, log: StringIO) -> None:
@@ -146,15 +146,15 @@ class House:
 
 
 @asynccontextmanager
-async def running(
+async def run_gateway(
     given: Settings | None = None, *, engine: Engine | None = None, clock: FakeClock | None = None
-) -> AsyncIterator[House]:
+) -> AsyncIterator[RunningGateway]:
     """Run a gateway on a fake clock, with the memory engine or another."""
     clock, log = clock or FakeClock(), StringIO()
     chosen = given or settings()
     telemetry = make_telemetry(chosen, clock, log)
     async with Gateway(chosen, clock=clock, engine=engine, telemetry=telemetry) as gateway:
-        yield House(gateway, clock, log)
+        yield RunningGateway(gateway, clock, log)
 
 
 class RoutedGate:

@@ -30,7 +30,7 @@ def mac(signed: str, secret: str | bytes = SECRET, name: str = "sha256") -> str:
     return b64(hmac.new(key, signed.encode(), getattr(hashlib, name)).digest())
 
 
-def forge(
+def make_token(
     claims: object = None,
     header: object = None,
     *,
@@ -49,7 +49,9 @@ def forge(
     return f"{signed}.{mac(signed, secret)}"
 
 
-def forge_public(key: PrivateKey, algorithm: str, claims: object = None, **header: object) -> str:
+def make_public_token(
+    key: PrivateKey, algorithm: str, claims: object = None, **header: object
+) -> str:
     """A token signed with a private key; keywords are added to the header."""
     top = json.dumps({"alg": algorithm, "typ": "JWT", **header})
     signed = f"{b64(top)}.{b64(json.dumps(CLAIMS if claims is None else claims))}"

@@ -18,7 +18,7 @@ ROOM = Channel.parse("rooms:a")
 OTHER = Channel.parse("rooms:b")
 
 
-class Poison(Exception):  # noqa: N818 - what a broken dialect raises
+class EncodingBroke(Exception):  # noqa: N818 - what a broken dialect raises
     """Something that cannot be put into words."""
 
 
@@ -34,7 +34,7 @@ class Payload:
         self.said.append(push)
         word = spoken(push)
         if word == f"poison{self.prefix}":
-            raise Poison
+            raise EncodingBroke
         return None if word == "unheard" else f"{self.prefix}{word}@{now}".encode()
 
 
@@ -48,7 +48,7 @@ def spoken(push: Push) -> str:
     return type(push).__name__
 
 
-class Ear:
+class FakeSubscriber:
     """An outlet that keeps what is written to it."""
 
     def __init__(self, then: Callable[[], Any] = lambda: None) -> None:
@@ -76,7 +76,7 @@ class Ear:
         ]
 
 
-class Watch:
+class CountingObserver:
     """An observer that counts."""
 
     def __init__(self) -> None:
@@ -109,7 +109,7 @@ class HubBench:
     """Channels whose turns of the loop are called by hand."""
 
     def __init__(self, traits: DeliveryOptions | None = None, *, late: bool = False) -> None:
-        self.watch = Watch()
+        self.watch = CountingObserver()
         self.due = NEVER
         self.scheduled: list[Callable[[], None]] = []
         self.time = 0.0
@@ -132,19 +132,19 @@ class HubBench:
             self.due = NEVER
             self.due = min(self.due, self.channels.fire(moment, late=False))
 
-    def listener(self, channel: Channel = ROOM, encoder: Encoder | None = None) -> Ear:
+    def listener(self, channel: Channel = ROOM, encoder: Encoder | None = None) -> FakeSubscriber:
         """An outlet that listens."""
-        ear = Ear()
-        self.channels.join(channel, ear)
-        self.channels.go_live(channel, ear, encoder or self.encoder)
-        return ear
+        subscriber = FakeSubscriber()
+        self.channels.join(channel, subscriber)
+        self.channels.go_live(channel, subscriber, encoder or self.encoder)
+        return subscriber
 
     def publish(
         self,
         data: object,
         channel: Channel = ROOM,
         *,
-        exclude: Ear | None = None,
+        exclude: FakeSubscriber | None = None,
         key: str | None = None,
         kind: str | None = None,
     ) -> None:
@@ -154,7 +154,7 @@ class HubBench:
         publication = Publication(id="i", offset=offset, time=0, data=data, key=key, type=kind)
         self.channels.deliver(channel, publication, "e", exclude)
 
-    def signal(self, user: str, *, active: bool, exclude: Ear | None = None) -> None:
+    def signal(self, user: str, *, active: bool, exclude: FakeSubscriber | None = None) -> None:
         """Announce somebody's typing."""
         push = Signalled(channel=ROOM, user=user, name="typing", active=active)
         self.channels.announce(ROOM, push, exclude)

@@ -15,15 +15,15 @@ from portward.settings.presets import ENDPOINTS, NAMESPACES
 from portward.testing import MemoryClient
 from portward.testing.gateway import request
 from portward.wire.message import WireMessage
-from tests.house import House, RoutedGate, session_of, settings, settle
+from tests.running_gateway import RoutedGate, RunningGateway, session_of, settings, settle
 
 PATH = "/socket.io/"
 ROLES = {"agent": ("dashboard.*", "approvals.decide"), "reader": ("dashboard.read",)}
 ENDLESS = RateLimit(rate=UNLIMITED)
-UNLIMITED_HOUSE = Limits(messages=ENDLESS, auth=ENDLESS, join=ENDLESS, attempts=ENDLESS)
+UNLIMITED_LIMITS = Limits(messages=ENDLESS, auth=ENDLESS, join=ENDLESS, attempts=ENDLESS)
 
 
-def offices(
+def workspaces_settings(
     *,
     endpoint: Mapping[str, Any] | None = None,
     namespace: Mapping[str, Any] | None = None,
@@ -138,7 +138,7 @@ async def reach(gateway: Gateway, path: str = PATH, **headers: str) -> SocketPee
 
 
 async def member(
-    house: House,
+    running: RunningGateway,
     user: str,
     *rooms: str,
     workspace: str = "w1",
@@ -147,8 +147,8 @@ async def member(
     ttl: float = 3600.0,
 ) -> SocketPeer:
     """A client of a workspace, in these of its rooms."""
-    client = await reach(house.gateway, peer=peer)
-    token = house.token(user, roles=roles, ttl=ttl, workspaceId=workspace)
+    client = await reach(running.gateway, peer=peer)
+    token = running.token(user, roles=roles, ttl=ttl, workspaceId=workspace)
     await client.enter({"token": token})
     assert client.packets[0].startswith('0{"sid":')
     for room in rooms:

@@ -56,7 +56,7 @@ def place_in(folder: Path, number: int) -> tuple[WorkerPlace, socket.socket]:
     return WorkerPlace(task, theirs, theirs.makefile("rb")), ours
 
 
-class Puppet(WorkerProcess):
+class FakeWorker(WorkerProcess):
     """A worker for a supervisor: what it is told is kept, and it ends when the test says so."""
 
     def __init__(self, number: int, heard: Heard) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from tests.e2e.houses import Place
-from tests.e2e.roads import PATIENCE
+from tests.e2e.gateways import Place
+from tests.e2e.listeners import PATIENCE
 
 Message = dict[str, Any]
 

@@ -14,15 +14,15 @@ import httpx
 from websockets.asyncio.client import connect
 
 from portward.security.tokens import sign
+from tests.e2e.listeners import PATIENCE, EnvelopeClient
 from tests.e2e.process import CONFIG, ROOT, SECRET, Served
-from tests.e2e.roads import PATIENCE, Speaker
 from tests.engines.redis_servers import Server, need_redis, servers
 
 LONG = 4 * PATIENCE
 """Seconds for what several processes have to do on a slow machine."""
 
 
-class Crew(Served):
+class WorkerGroup(Served):
     """A gateway of several workers."""
 
     async def read(self) -> None:
@@ -108,9 +108,9 @@ def store(folder: Path) -> Iterator[Server]:
 
 
 @asynccontextmanager
-async def crew(
+async def run_workers(
     folder: Path, url: str, *arguments: str, workers: int = 2, config: str = CONFIG
-) -> AsyncIterator[Crew]:
+) -> AsyncIterator[WorkerGroup]:
     """Run a gateway until the block ends. Leaves no process, whatever happened."""
     path = folder / "portward.toml"
     path.write_text(config)
@@ -130,7 +130,7 @@ async def crew(
         stderr=asyncio.subprocess.STDOUT,
         start_new_session=True,
     )
-    made = Crew(process)
+    made = WorkerGroup(process)
     reading = asyncio.create_task(made.read())
     known: list[int] = []
     try:
@@ -157,7 +157,7 @@ def _command(pid: int) -> bytes:
         return b""
 
 
-async def ready(made: Crew) -> Crew:
+async def ready(made: WorkerGroup) -> WorkerGroup:
     """Wait until it serves."""
     made.url = (await made.said(r"^rooms +(ws://\S+)"))[1]
     made.admin = (await made.said(r"^admin +(http://\S+)"))[1]
@@ -165,14 +165,14 @@ async def ready(made: Crew) -> Crew:
     return made
 
 
-class Member(Speaker):
+class Member(EnvelopeClient):
     """A client in a room; `node` is the worker that has it."""
 
     node = ""
     client = ""
 
 
-async def member(stack: AsyncExitStack, made: Crew, user: str, room: str = "hall") -> Member:
+async def member(stack: AsyncExitStack, made: WorkerGroup, user: str, room: str = "hall") -> Member:
     """A user in a room."""
     speaker = Member(await stack.enter_async_context(connect(made.url)))
     await speaker.ask("auth", token=token(user))
@@ -181,7 +181,7 @@ async def member(stack: AsyncExitStack, made: Crew, user: str, room: str = "hall
 
 
 async def members(
-    stack: AsyncExitStack, made: Crew, count: int, room: str = "hall"
+    stack: AsyncExitStack, made: WorkerGroup, count: int, room: str = "hall"
 ) -> list[Member]:
     """Users in a room, at least one of them with each of two workers."""
     found: list[Member] = []
@@ -193,7 +193,7 @@ async def members(
             return found
 
 
-async def _assign(made: Crew, found: list[Member]) -> None:
+async def _assign(made: WorkerGroup, found: list[Member]) -> None:
     """Find out from the log who is with which worker."""
     listed = (await made.call("connections"))["connections"]
     users = {each["user"]: each["client"] for each in listed}

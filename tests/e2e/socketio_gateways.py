@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from portward.app.gateway import Gateway
-from tests.e2e.houses import PROCESS, TOKENS, UNLIMITED, own_door
+from tests.e2e.gateways import PROCESS, TOKENS, UNLIMITED, own_listener
 from tests.e2e.process import Served
 from tests.e2e.socketio_client import Tabs, browsing
 
@@ -22,7 +22,7 @@ DASHBOARD: Final = "workspace:w1:dashboard"
 APPROVALS: Final = "workspace:w1:approvals"
 
 
-class Stage:
+class SocketIoGateway:
     """A running gateway and clients for it. `url` begins with `http://`."""
 
     def __init__(self, gateway: Gateway, url: str, tabs: Tabs) -> None:
@@ -32,10 +32,10 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(toml: str = FREE) -> AsyncIterator[Stage]:
+async def socketio_gateway(toml: str = FREE) -> AsyncIterator[SocketIoGateway]:
     """A gateway with these settings, and a Node process."""
-    async with own_door(toml) as place, browsing() as tabs:
-        yield Stage(place.gateway, place.base.replace("ws:", "http:"), tabs)
+    async with own_listener(toml) as place, browsing() as tabs:
+        yield SocketIoGateway(place.gateway, place.base.replace("ws:", "http:"), tabs)
 
 
 def free_port() -> int:

@@ -1,4 +1,4 @@
-"""A door that speaks Engine.IO on real sockets; its gate lets everyone in, its time stands still."""
+"""A listener that speaks Engine.IO on real sockets; its gate lets everyone in, its time stands still."""
 
 import json
 from collections.abc import AsyncIterator
@@ -17,7 +17,15 @@ from portward.transports.listener import Listener
 from portward.transports.listener_state import ListenerState
 from portward.transports.request_router import RequestRouter
 from portward.wire import message as wire
-from tests.transports.house import Client, FakeGate, FakePath, FakeSession, handshake, masked, until
+from tests.transports.running_listener import (
+    Client,
+    FakeGate,
+    FakePath,
+    FakeSession,
+    handshake,
+    masked,
+    until,
+)
 
 PATH = "/engine.io/"
 POLL = "EIO=4&transport=polling"
@@ -63,7 +71,7 @@ class Answer:
         return int(json.loads(self.body)["code"])
 
 
-class PollHouse:
+class PollingListener:
     """A listener that serves, and the hands to reach in."""
 
     def __init__(self, gate: FakeGate, clock: FakeClock, server: EngineServer) -> None:
@@ -139,21 +147,21 @@ class PollHouse:
 
 
 @asynccontextmanager
-async def poll_house(gate: FakeGate | None = None, **rules: Any) -> AsyncIterator[PollHouse]:
+async def run_polling(gate: FakeGate | None = None, **rules: Any) -> AsyncIterator[PollingListener]:
     """Serve on a free port of this machine."""
     gate, clock = gate or FakeGate(), FakeClock()
     gate.handlers[PATH] = FakePath(gate, endpoint(**rules))
     gate.handlers["/ws"] = FakePath(gate, endpoint(wire.PLAIN, "/ws"))
     server = EngineServer(gate, clock, random=lambda: 0.0)
-    house = PollHouse(gate, clock, server)
-    await house.listener.start()
+    running = PollingListener(gate, clock, server)
+    await running.listener.start()
     try:
-        yield house
+        yield running
     finally:
-        for client in house.clients:
+        for client in running.clients:
             client.leave()
-        house.listener.close()
+        running.listener.close()
         for session in gate.sessions:
             session.link.abort()
-        await until(lambda: house.listener_state.sockets == 0 and not server.sessions)
+        await until(lambda: running.listener_state.sockets == 0 and not server.sessions)
         server.close()

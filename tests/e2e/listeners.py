@@ -1,4 +1,4 @@
-"""The same gateway behind each of its doors: its own, and three kinds of ASGI application."""
+"""The same gateway behind each of its listeners: its own, and three kinds of ASGI application."""
 
 import asyncio
 import io
@@ -20,7 +20,7 @@ from portward.node.sessions.clock import LoopClock
 from portward.settings import Settings, load
 from portward.telemetry.telemetry import make_telemetry
 
-Road = Callable[[], AbstractAsyncContextManager[tuple[Gateway, str]]]
+GatewayRunner = Callable[[], AbstractAsyncContextManager[tuple[Gateway, str]]]
 PATIENCE = 30.0
 
 
@@ -36,7 +36,7 @@ def gateway() -> Gateway:
 
 
 @asynccontextmanager
-async def own_door() -> AsyncIterator[tuple[Gateway, str]]:
+async def own_listener() -> AsyncIterator[tuple[Gateway, str]]:
     """Portward's own listener."""
     async with gateway() as running:
         server = Server(running)
@@ -103,15 +103,15 @@ async def asgi_root() -> AsyncIterator[tuple[Gateway, str]]:
         yield running, f"ws://127.0.0.1:{port}/rooms"
 
 
-ROADS: dict[str, Road] = {
-    "own door": own_door,
+LISTENERS: dict[str, GatewayRunner] = {
+    "own listener": own_listener,
     "starlette": starlette_mount,
     "fastapi": fastapi_mount,
     "asgi root": asgi_root,
 }
 
 
-class Speaker:
+class EnvelopeClient:
     """A client that speaks envelopes, on any WebSocket library."""
 
     def __init__(self, socket: ClientConnection) -> None:

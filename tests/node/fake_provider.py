@@ -15,12 +15,12 @@ from portward.settings import Settings
 from portward.settings.presets import ENDPOINTS, NAMESPACES
 from portward.settings.sections import IdentityProviderSettings
 from portward.testing import MemoryClient, connect
-from tests.house import House, running, settle
+from tests.running_gateway import RunningGateway, run_gateway, settle
 
 ORIGIN = "http://localhost:3000"
 
 
-class People:
+class FakeProvider:
     """Implements `node.ports.IdentityProvider`: cookies are `session=<name>`, names are people."""
 
     def __init__(self) -> None:
@@ -81,19 +81,19 @@ def with_cookies(live: Mapping[str, Any] | None = None, **sections: Any) -> Sett
 
 
 @asynccontextmanager
-async def peopled(
+async def with_provider(
     monkeypatch: pytest.MonkeyPatch, settings: Settings | None = None
-) -> AsyncIterator[tuple[House, People]]:
+) -> AsyncIterator[tuple[RunningGateway, FakeProvider]]:
     """A running gateway and the people it knows."""
-    people = People()
+    people = FakeProvider()
     monkeypatch.setattr(build, "make_provider", lambda *_: people)
-    async with running(settings or with_cookies()) as house:
-        yield house, people
+    async with run_gateway(settings or with_cookies()) as running:
+        yield running, people
 
 
-async def visit(house: House, name: str, **headers: str) -> MemoryClient:
+async def visit(running: RunningGateway, name: str, **headers: str) -> MemoryClient:
     """Come in by cookie, as a page would."""
     given = {"cookie": f"session={name}", "origin": ORIGIN} | headers
-    client = await connect(house.gateway, "/live", **given)
+    client = await connect(running.gateway, "/live", **given)
     await settle()
     return client

@@ -1,4 +1,4 @@
-"""Gateways with settings of one's own: behind both kinds of doors, and as a process."""
+"""Gateways with settings of one's own: behind both kinds of listeners, and as a process."""
 
 import asyncio
 import io
@@ -16,8 +16,8 @@ from portward.app.server import Server
 from portward.node.sessions.clock import LoopClock
 from portward.settings import load
 from portward.telemetry.telemetry import make_telemetry
+from tests.e2e.listeners import PATIENCE, uvicorn_server
 from tests.e2e.process import KEY, ROOT, SECRET, Served
-from tests.e2e.roads import PATIENCE, uvicorn_server
 
 ORIGIN: Final = "http://localhost:3000"
 """A page of this machine, which development lets in."""
@@ -67,7 +67,7 @@ class Place:
         return 0.0
 
 
-House = Callable[[str], AbstractAsyncContextManager[Place]]
+GatewayRunner = Callable[[str], AbstractAsyncContextManager[Place]]
 
 
 def gateway(toml: str, log: io.StringIO) -> Gateway:
@@ -78,7 +78,7 @@ def gateway(toml: str, log: io.StringIO) -> Gateway:
 
 
 @asynccontextmanager
-async def own_door(toml: str) -> AsyncIterator[Place]:
+async def own_listener(toml: str) -> AsyncIterator[Place]:
     """Portward's own listener."""
     log = io.StringIO()
     async with gateway(toml, log) as running:
@@ -92,7 +92,7 @@ async def own_door(toml: str) -> AsyncIterator[Place]:
 
 
 @asynccontextmanager
-async def asgi_door(toml: str) -> AsyncIterator[Place]:
+async def asgi_server(toml: str) -> AsyncIterator[Place]:
     """An ASGI server with the gateway as its only application."""
     log = io.StringIO()
     running = gateway(toml, log)
@@ -110,7 +110,7 @@ async def until(met: Callable[[], bool | Awaitable[bool]]) -> None:
             await asyncio.sleep(0.005)
 
 
-DOORS: Final[dict[str, House]] = {"own door": own_door, "asgi": asgi_door}
+LISTENERS: Final[dict[str, GatewayRunner]] = {"own listener": own_listener, "asgi": asgi_server}
 
 PROCESS: Final = f"""
 [server]

@@ -30,7 +30,7 @@ async def listening(service: Service, *, grace: float = GRACE) -> AsyncIterator[
         await server.stop()
 
 
-class Wire:
+class RawSocket:
     """One connection, byte by byte."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -38,7 +38,7 @@ class Wire:
         self._writer = writer
 
     @classmethod
-    async def to(cls, server: AdminServer) -> "Wire":
+    async def to(cls, server: AdminServer) -> "RawSocket":
         """Connect."""
         return cls(*await asyncio.open_connection(*server.address))
 

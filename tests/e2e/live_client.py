@@ -9,9 +9,9 @@ from typing import Any, Final
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from tests.e2e.directory import COOKIE, Directory, directory
-from tests.e2e.houses import ORIGIN, UNLIMITED, House, Place
-from tests.e2e.roads import PATIENCE
+from tests.e2e.gateways import ORIGIN, UNLIMITED, GatewayRunner, Place
+from tests.e2e.listeners import PATIENCE
+from tests.e2e.provider_server import COOKIE, Directory, directory
 
 Message = dict[str, Any]
 VIOLATION: Final = {
@@ -116,12 +116,12 @@ async def status(url: str, cookie: str | None, **options: Any) -> int:
 Site = Callable[..., AbstractAsyncContextManager[tuple[Place, Directory]]]
 
 
-def site(door: House) -> Site:
-    """A gateway behind this door, and a provider it asks; settings of `identity_provider` by name."""
+def site(runner: GatewayRunner) -> Site:
+    """A gateway behind this listener, and a provider it asks; settings of `identity_provider` by name."""
 
     @asynccontextmanager
     async def running(more: str = "", **options: str) -> AsyncIterator[tuple[Place, Directory]]:
-        async with directory() as provider, door(asking(provider, **options) + more) as place:
+        async with directory() as provider, runner(asking(provider, **options) + more) as place:
             yield place, provider
 
     return running

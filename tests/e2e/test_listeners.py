@@ -1,4 +1,4 @@
-"""One conversation through every door: what a client hears does not depend on who serves it."""
+"""One conversation through every listener: what a client receives does not depend on who serves it."""
 
 import asyncio
 from pathlib import Path
@@ -10,22 +10,22 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from portward.client import ClientError, RoomsClient
 from portward.transports.listener import Listener
 from portward.transports.listener_state import ListenerState
-from tests.e2e.roads import PATIENCE, ROADS, Road, Speaker, gateway
-from tests.transports.house import certificate
+from tests.e2e.listeners import LISTENERS, PATIENCE, EnvelopeClient, GatewayRunner, gateway
+from tests.transports.running_listener import certificate
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 
-@pytest.fixture(params=list(ROADS))
-def road(request: pytest.FixtureRequest) -> Road:
-    """Each door in turn."""
-    return ROADS[request.param]
+@pytest.fixture(params=list(LISTENERS))
+def runner(request: pytest.FixtureRequest) -> GatewayRunner:
+    """Each listener in turn."""
+    return LISTENERS[request.param]
 
 
-async def test_conversation(road: Road) -> None:
+async def test_conversation(runner: GatewayRunner) -> None:
     """Two users join, talk, ask who is there and read back, in the same words everywhere."""
-    async with road() as (gateway, url), connect(url) as one, connect(url) as two:
-        ann, bob = Speaker(one), Speaker(two)
+    async with runner() as (gateway, url), connect(url) as one, connect(url) as two:
+        ann, bob = EnvelopeClient(one), EnvelopeClient(two)
         assert (await ann.hear())["type"] == "handshake"
         assert (await bob.hear())["type"] == "handshake"
         answer = await ann.ask("join", roomId="lobby")
@@ -49,11 +49,11 @@ async def test_conversation(road: Road) -> None:
         assert (await ann.hear_until("user_disconnected"))["data"]["userId"] == "bob"
 
 
-async def test_backend_publishes(road: Road) -> None:
+async def test_backend_publishes(runner: GatewayRunner) -> None:
     """What the backend publishes is heard in order, and a returning client hears what it missed."""
-    async with road() as (gateway, url):
+    async with runner() as (gateway, url):
         async with connect(url) as one:
-            ann = Speaker(one)
+            ann = EnvelopeClient(one)
             await ann.ask("auth", token=gateway.token("ann", roles=["user"]))
             joined = await ann.ask("join", roomId="news")
             for number in range(3):
@@ -63,32 +63,32 @@ async def test_backend_publishes(road: Road) -> None:
         await gateway.publish("rooms:news", "missed")
         since = {"offset": 3, "epoch": joined["data"]["position"]["epoch"]}
         async with connect(url) as again:
-            ann = Speaker(again)
+            ann = EnvelopeClient(again)
             await ann.ask("auth", token=gateway.token("ann", roles=["user"]))
             back = (await ann.ask("join", roomId="news", since=since))["data"]
             assert back["recovered"] is True
             assert [each["content"] for each in back["messages"]] == ["missed"]
 
 
-async def test_revocation_ends_the_connection(road: Road) -> None:
+async def test_revocation_ends_the_connection(runner: GatewayRunner) -> None:
     """A revoked token closes what is open with 3503 and is refused from then on."""
-    async with road() as (gateway, url):
+    async with runner() as (gateway, url):
         token = gateway.token("eve", roles=["user"])
         async with connect(url) as socket:
-            eve = Speaker(socket)
+            eve = EnvelopeClient(socket)
             await eve.ask("auth", token=token)
             assert await gateway.revoke(token=token) == 1
             with pytest.raises(ConnectionClosed):
                 await eve.hear_until("never")
             assert (socket.close_code, socket.close_reason) == (3503, "force disconnect")
         async with connect(url) as socket:
-            answer = await Speaker(socket).ask("auth", token=token)
+            answer = await EnvelopeClient(socket).ask("auth", token=token)
             assert answer["data"]["message"] == "Token has been revoked"
 
 
-async def test_refusals(road: Road) -> None:
+async def test_refusals(runner: GatewayRunner) -> None:
     """A foreign page and an unknown path are turned away before the upgrade."""
-    async with road() as (_, url):
+    async with runner() as (_, url):
         with pytest.raises(InvalidStatus) as refused:
             await connect(url, origin="https://evil.example").__aenter__()  # type: ignore[arg-type]
         assert refused.value.response.status_code == 403
@@ -97,18 +97,18 @@ async def test_refusals(road: Road) -> None:
         assert lost.value.response.status_code == 404
 
 
-async def test_binary_is_refused(road: Road) -> None:
+async def test_binary_is_refused(runner: GatewayRunner) -> None:
     """A dialect of text ends a connection that sends bytes with 1003."""
-    async with road() as (_, url), connect(url) as socket:
+    async with runner() as (_, url), connect(url) as socket:
         await socket.send(b"\x00")
         await asyncio.wait_for(socket.wait_closed(), PATIENCE)
         assert socket.close_code == 1003
 
 
-async def test_drain_tells_everyone(road: Road) -> None:
+async def test_drain_tells_everyone(runner: GatewayRunner) -> None:
     """A drain says goodbye in the dialect's words and closes with 3001."""
-    async with road() as (gateway, url), connect(url) as socket:
-        ann = Speaker(socket)
+    async with runner() as (gateway, url), connect(url) as socket:
+        ann = EnvelopeClient(socket)
         await ann.ask("auth", token=gateway.token("ann"))
         draining = asyncio.create_task(gateway.drain(1.0))
         assert (await ann.hear_until("shutdown"))["data"]["retryMs"] > 0
