@@ -83,7 +83,7 @@ async def test_the_store_lost_a_record(url: str) -> None:
         insider = await member(running)
         await asked(insider, "message", roomId="board", content=SECRET)
         position = insider.last("room_joined")["position"]
-        commands: Any = running.gateway.node.engine._commands  # type: ignore[attr-defined]
+        commands: Any = running.gateway.node.engine._context.commands  # type: ignore[attr-defined]
         await commands.send("portward:room:board", "DEL", "portward:room:board")
         await try_to_read(running, position)
         assert await running.gateway.operations.orphans() == (BOARD,)
@@ -99,10 +99,10 @@ class Dying:
     """Lets an engine give so many commands, and no more: what a killed process has done."""
 
     def __init__(self, engine: RedisEngine, left: int) -> None:
-        self._road = engine._topology
-        self._send = engine._topology.send
+        self._road = engine._context.topology
+        self._send = engine._context.topology.send
         self.left = left
-        engine._topology.send = self.send  # type: ignore[method-assign]
+        engine._context.topology.send = self.send  # type: ignore[method-assign]
 
     async def send(self, key: str, command: Any, *, bulk: bool = False) -> Any:
         """Give a command, or none."""
@@ -167,7 +167,7 @@ async def _guarded(engine: RedisEngine) -> None:
         return
     room = Room(id="board")
     key = "portward:room:board"
-    assert await engine._commands.send(key, "EXISTS", key)
+    assert await engine._context.commands.send(key, "EXISTS", key)
     found = await engine.rooms.get(BOARD)
     if found is None:
         return

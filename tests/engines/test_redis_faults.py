@@ -386,7 +386,7 @@ async def test_cancelled_commands_never_mix(redis: Server) -> None:
         async def one(number: int) -> None:
             nonlocal answered, cancelled
             word = f"tag-{number}"
-            task = asyncio.ensure_future(engine._commands.send(word, "ECHO", word))
+            task = asyncio.ensure_future(engine._context.commands.send(word, "ECHO", word))
             if chance.random() < 1 / 3:
                 for _ in range(chance.randrange(8)):
                     await asyncio.sleep(0)
@@ -408,9 +408,11 @@ async def test_a_command_without_an_answer_costs_the_connection(redis: Server) -
     async with Proxy(redis.port) as proxy, engine_at(proxy.url, timing=HASTY) as engine:
         proxy.delay = 4.0
         with pytest.raises(EngineUnavailable):
-            await engine._commands.send("a", "ECHO", "first")
+            await engine._context.commands.send("a", "ECHO", "first")
         proxy.delay = 0.0
-        assert await at_last(lambda: engine._commands.send("a", "ECHO", "second")) == b"second"
+        assert (
+            await at_last(lambda: engine._context.commands.send("a", "ECHO", "second")) == b"second"
+        )
 
 
 async def test_a_burst_is_bounded(redis: Server) -> None:

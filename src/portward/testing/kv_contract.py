@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from portward.engines.port import NEWEST, Change, Engine, IndexEntry, Key
+from portward.engines.port import NEWEST, Change, Engine, IndexEntry, Key, LeaseKey
 
 THING = Key(":a", "things")
 INDEX = Key("-index", "things")
@@ -153,29 +153,29 @@ class KeyValueContract:
 
     async def test_leases_are_released_once(self, engine: Engine) -> None:
         """A member is valid until one caller releases it; leasing it again renews its value."""
-        until, values = Key(":until", "things"), Key(":values", "things")
-        await engine.kv.lease(until, {"a": b"1", MARKS: b"2"}, 60.0, values=values)
-        await engine.kv.lease(until, {"a": b"3"}, 60.0, values=values)
-        assert await engine.kv.leased(until, values) == {"a": b"3", MARKS: b"2"}
-        assert await engine.kv.release(until, ("a", "none"), values) == {"a"}
-        assert await engine.kv.release(until, ("a",), values) == frozenset()
-        assert await engine.kv.leased(until, values) == {MARKS: b"2"}
+        key = LeaseKey(Key(":until", "things"), Key(":values", "things"))
+        await engine.kv.lease(key, {"a": b"1", MARKS: b"2"}, 60.0)
+        await engine.kv.lease(key, {"a": b"3"}, 60.0)
+        assert await engine.kv.leased(key) == {"a": b"3", MARKS: b"2"}
+        assert await engine.kv.release(key, ("a", "none")) == {"a"}
+        assert await engine.kv.release(key, ("a",)) == frozenset()
+        assert await engine.kv.leased(key) == {MARKS: b"2"}
 
     async def test_leases_run_out(self, engine: Engine, leap: Callable[[float], None]) -> None:
         """A member is absent after the time of its last lease."""
-        until, values = Key(":until", "things"), Key(":values", "things")
-        await engine.kv.lease(until, {"a": b"1", "b": b"1"}, 60.0, values=values)
+        key = LeaseKey(Key(":until", "things"), Key(":values", "things"))
+        await engine.kv.lease(key, {"a": b"1", "b": b"1"}, 60.0)
         leap(50.0)
-        await engine.kv.lease(until, {"b": b"2"}, 60.0, values=values)
+        await engine.kv.lease(key, {"b": b"2"}, 60.0)
         leap(11.0)
-        assert await engine.kv.leased(until, values) == {"b": b"2"}
-        assert await engine.kv.release(until, ("a", "b"), values) == {"b"}
+        assert await engine.kv.leased(key) == {"b": b"2"}
+        assert await engine.kv.release(key, ("a", "b")) == {"b"}
 
     async def test_leases_are_bounded(self, engine: Engine) -> None:
         """Of more members than the limit those that end first are removed."""
-        key = Key("leases")
-        await engine.kv.lease(key, {"a": b""}, 30.0, limit=2)
-        await engine.kv.lease(key, {"b": b"", "c": b""}, 60.0, limit=2)
+        key = LeaseKey(Key("leases"))
+        await engine.kv.lease(key, {"a": b""}, 30.0, 2)
+        await engine.kv.lease(key, {"b": b"", "c": b""}, 60.0, 2)
         assert await engine.kv.release(key, ("a", "b", "c")) == {"b", "c"}
 
     # -- names

@@ -1,7 +1,7 @@
 """Values, records, leases, names and lists in maps. Times are on the monotonic clock."""
 
 from collections import Counter, deque
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from itertools import islice
 from math import inf
 from typing import Final
@@ -33,11 +33,11 @@ class _Record:
         return sum(len(name) + len(value) for name, value in self.fields.items())
 
 
-class MemoryKeyValue:
+class MemoryKeyValue(MemoryLeases):
     """Implements `engines.port.KeyValue`."""
 
     def __init__(self, clock: Clock) -> None:
-        self._clock = clock
+        super().__init__(clock)
         self._values: dict[Key, tuple[bytes, float]] = {}
         self._records: dict[Key, _Record] = {}
         self._families: Counter[str] = Counter()
@@ -46,7 +46,6 @@ class MemoryKeyValue:
         self._cached = 0
         """The sum of these sizes."""
         self._indexes: dict[Key, dict[str, float]] = {}
-        self._leases = MemoryLeases(clock)
         self._names: dict[Key, frozenset[str]] = {}
         self._lists: dict[Key, deque[str]] = {}
 
@@ -189,32 +188,7 @@ class MemoryKeyValue:
         ]
         return [(member, record) for member, record in found if record]
 
-    # -- leases, names and lists
-
-    async def lease(
-        self,
-        key: Key,
-        members: Mapping[str, bytes],
-        ttl: float,
-        *,
-        limit: int = 0,
-        values: Key | None = None,  # noqa: ARG002 - the port's: values are beside the members
-    ) -> None:
-        """Add members, or renew them."""
-        self._leases.lease(key, members, ttl, limit)
-
-    async def leased(self, key: Key, values: Key) -> dict[str, bytes]:  # noqa: ARG002 - as above
-        """The members whose lease is valid."""
-        return self._leases.leased(key)
-
-    async def release(
-        self,
-        key: Key,
-        members: Collection[str],
-        values: Key | None = None,  # noqa: ARG002 - as above
-    ) -> frozenset[str]:
-        """Remove members; returns those whose lease was valid."""
-        return self._leases.release(key, members)
+    # -- names and lists
 
     async def names(self, keys: Sequence[Key]) -> list[frozenset[str]]:
         """The names in each of these sets."""
@@ -244,4 +218,4 @@ class MemoryKeyValue:
         self._values = {key: kept for key, kept in self._values.items() if kept[1] > now}
         for key in [key for key, record in self._records.items() if record.until <= now]:
             self._drop(key)
-        self._leases.sweep()
+        self.sweep_leases()

@@ -30,11 +30,11 @@ class ClusterTopology:
     whole = False
 
     def __init__(self, connector: Connector, seeds: Sequence[Address], timing: Timing) -> None:
-        self._dialer = connector
+        self._connector = connector
         self._seeds = tuple(seeds)
         self._timing = timing
         self._slots: list[Address | None] = [None] * REDIS_CLUSTER_HASH_SLOTS
-        self._lines: dict[Address, ServerConnections] = {}
+        self._servers: dict[Address, ServerConnections] = {}
         self._looking: asyncio.Task[None] | None = None
 
     # -- commands
@@ -46,7 +46,7 @@ class ClusterTopology:
         address = self._slots[slot] or await self._seek(slot)
         for _ in range(_REDIRECTIONS):
             try:
-                return await self._line(address).request(*commands, bulk=bulk)
+                return await self._connections_to(address).request(*commands, bulk=bulk)
             except MovedError as moved:
                 address = self._slots[slot] = _named(moved, address)
                 commands = (command,)
@@ -71,19 +71,19 @@ class ClusterTopology:
             raise EngineUnavailable("no server has this part of the store")
         return address
 
-    def _line(self, address: Address) -> ServerConnections:
-        lines = self._lines.get(address)
-        if lines is None:
-            lines = self._lines[address] = ServerConnections(
-                partial(self._dialer.server, address), self._timing
+    def _connections_to(self, address: Address) -> ServerConnections:
+        connections = self._servers.get(address)
+        if connections is None:
+            connections = self._servers[address] = ServerConnections(
+                partial(self._connector.server, address), self._timing
             )
-        return lines
+        return connections
 
     async def servers(self) -> list[ServerConnections]:
         """Every primary that has slots."""
         if not any(self._slots):
             await self.refresh()
-        return [self._line(address) for address in self._primaries()]
+        return [self._connections_to(address) for address in self._primaries()]
 
     def _primaries(self) -> list[Address]:
         return sorted({address for address in self._slots if address is not None})
@@ -119,17 +119,17 @@ class ClusterTopology:
 
     async def _parts(self, address: Address) -> Any:
         """Read the map on a new connection: the others may be waiting for a server that is gone."""
-        connection = await self._dialer.server(address)
+        connection = await self._connector.server(address)
         try:
-            return await self._dialer.soon(ask(connection, "CLUSTER", "SLOTS"))
+            return await self._connector.soon(ask(connection, "CLUSTER", "SLOTS"))
         finally:
             await close_connection(connection)
 
     async def _forget(self) -> None:
         """Close the connections to servers without slots."""
         kept = set(self._primaries())
-        for address in [address for address in self._lines if address not in kept]:
-            await self._lines.pop(address).close()
+        for address in [address for address in self._servers if address not in kept]:
+            await self._servers.pop(address).close()
 
     def channel_owner(self, name: str) -> Hashable:
         """The server that has the slot of `name`."""
@@ -139,15 +139,15 @@ class ClusterTopology:
         """Connect to a primary."""
         if not isinstance(home, Address):
             raise EngineUnavailable("no server has this part of the store")
-        return await self._dialer.server(home)
+        return await self._connector.server(home)
 
     async def close(self) -> None:
         """Close every connection."""
         if self._looking is not None:
             self._looking.cancel()
             await asyncio.wait((self._looking,))
-        for lines in self._lines.values():
-            await lines.close()
+        for connections in self._servers.values():
+            await connections.close()
 
 
 def _named(moved: AskError, asked: Address) -> Address:

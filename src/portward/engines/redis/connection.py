@@ -70,7 +70,7 @@ class MultiplexedConnection:
         until = loop.time() + self._timing.command
         for command in commands:
             future: asyncio.Future[Any] = loop.create_future()
-            future.add_done_callback(_looked_at)
+            future.add_done_callback(_consume_exception)
             size = sum(len(part) for part in command if isinstance(part, bytes))
             self._bytes += size
             self._queue.append((command, _Waiting(future, until, size)))
@@ -166,7 +166,7 @@ class MultiplexedConnection:
                 raise TimeoutError
 
 
-def _looked_at(future: asyncio.Future[Any]) -> None:
+def _consume_exception(future: asyncio.Future[Any]) -> None:
     """Retrieve the error of a cancelled caller's future, so that asyncio does not log it."""
     if not future.cancelled():
         future.exception()

@@ -2,8 +2,7 @@
 
 from math import ceil
 
-from portward.engines.redis.commands import RedisCommands
-from portward.engines.redis.keys import Keys
+from portward.engines.redis.context import RedisContext
 from portward.engines.redis.scripts import script
 from portward.engines.redis.streams import milliseconds
 
@@ -15,9 +14,8 @@ _MICROSECONDS = 1_000_000
 class RedisCounters:
     """Implements `engines.port.Counters`."""
 
-    def __init__(self, commands: RedisCommands, keys: Keys) -> None:
-        self._commands = commands
-        self._keys = keys
+    def __init__(self, context: RedisContext) -> None:
+        self._commands, self._keys = context.commands, context.keys
 
     async def take(self, key: str, interval: float, burst: int, cost: float = 1.0) -> float:
         """Count one event; returns the seconds to wait, 0.0 when allowed."""

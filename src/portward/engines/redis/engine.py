@@ -8,6 +8,7 @@ from portward.engines.port import MAX_ROOMS, EngineEvents, EngineUnavailable
 from portward.engines.redis.checks import check_servers
 from portward.engines.redis.cluster import ClusterTopology
 from portward.engines.redis.connect import Connector
+from portward.engines.redis.context import RedisContext
 from portward.engines.redis.counters import RedisCounters
 from portward.engines.redis.eviction import EvictionWatch
 from portward.engines.redis.health import HealthMonitor
@@ -15,7 +16,6 @@ from portward.engines.redis.keys import Keys
 from portward.engines.redis.kv import RedisKeyValue
 from portward.engines.redis.options import RedisKind, RedisOptions, Timing
 from portward.engines.redis.presence import RedisPresence
-from portward.engines.redis.pubsub_pool import PubSubPool, RedisContext
 from portward.engines.redis.rooms import RedisRooms
 from portward.engines.redis.sentinel import SentinelTopology
 from portward.engines.redis.streams import RedisStreams
@@ -68,29 +68,18 @@ class RedisEngine:
         uid = secrets.token_hex(8)
         keys = Keys(prefixes.own, prefixes.shared, options.db)
         self._allow_eviction = allow_eviction
-        self._topology = topology = _topology(options, timing, f"portward-{uid}")
+        topology = _topology(options, timing, f"portward-{uid}")
         self._health = HealthMonitor(topology, timing, clock, self._changed, self._moved)
-        commands = self._health.commands
-        context = RedisContext(topology, commands, keys, uid, timing, clock)
-        self._pool = PubSubPool(context, self._on_message, self._interrupted)
-        self._subscriptions = RedisSubscriptions(
-            self._pool, keys, uid, timing, clock, self._on_control
-        )
-        self._keys = keys
+        context = RedisContext(self._health.commands, topology, keys, uid, timing, clock)
+        self._context = context
+        self._subscriptions = RedisSubscriptions(context, self._interrupted, self._on_control)
         self._sink: EngineEvents | None = None
-        self._eviction = EvictionWatch(
-            commands, timing, clock, self._evicts, self._dropped, allowed=allow_eviction
-        )
-        self._commands = commands
-        self.streams = RedisStreams(
-            commands, topology, self._subscriptions, keys, uid, self._on_control
-        )
-        self.presence = RedisPresence(
-            commands, topology, keys, timing.lease, self.streams.publish_control
-        )
-        self.rooms = RedisRooms(commands, topology, keys, clock, max_rooms)
-        self.counters = RedisCounters(commands, keys)
-        self.kv = RedisKeyValue(commands, keys)
+        self._eviction = EvictionWatch(context, self._evicts, self._dropped, allowed=allow_eviction)
+        self.streams = RedisStreams(context, self._subscriptions, self._on_control)
+        self.presence = RedisPresence(context, self.streams.publish_control)
+        self.rooms = RedisRooms(context, max_rooms)
+        self.counters = RedisCounters(context)
+        self.kv = RedisKeyValue(context)
 
     async def start(self, events: EngineEvents) -> None:
         """Connect, check the servers, and subscribe to the bus.
@@ -99,11 +88,12 @@ class RedisEngine:
             EngineUnavailable: no server answers.
             ValueError: a server must not be used with its version or settings.
         """
-        self._commands.away = self._commands.closed = False
+        commands = self._context.commands
+        commands.away = commands.closed = False
         try:
-            await check_servers(self._commands, allow_eviction=self._allow_eviction)
+            await check_servers(commands, allow_eviction=self._allow_eviction)
             self._sink = self._subscriptions.sink = events
-            await self._pool.subscribe(self._keys.bus)
+            await self._subscriptions.add_name(self._context.keys.bus)
             with suppress(EngineUnavailable):  # a part of a cluster is away: the sweep tries again
                 await self.rooms.adopt()
         except BaseException:
@@ -115,12 +105,11 @@ class RedisEngine:
     async def stop(self) -> None:
         """Disconnect."""
         self._sink = self._subscriptions.sink = None
-        self._commands.closed = True
+        self._context.commands.closed = True
         await self._eviction.stop()
         await self._health.stop()
-        self._subscriptions.close()
-        await self._pool.close()
-        await self._topology.close()
+        await self._subscriptions.close()
+        await self._context.topology.close()
         # What was running has failed by now, so this is short.
         await self.presence.close()
 
@@ -157,9 +146,6 @@ class RedisEngine:
 
     # -- callbacks of the parts
 
-    def _on_message(self, name: bytes, payload: bytes) -> None:
-        self._subscriptions.on_message(name, payload)
-
     def _on_control(self, event: BusEvent) -> None:
         if self._sink is not None:
             self._sink.on_control(event)
@@ -185,7 +171,7 @@ class RedisEngine:
 
     def _moved(self) -> None:
         self._eviction.look_soon()
-        self._pool.drop()
+        self._subscriptions.drop()
 
 
 def _topology(options: RedisOptions, timing: Timing, name: str) -> Topology:

@@ -10,10 +10,8 @@ from contextlib import suppress
 
 from portward.engines.port import EngineUnavailable
 from portward.engines.redis.checks import MemoryPolicy, memory_policies
-from portward.engines.redis.commands import RedisCommands
-from portward.engines.redis.options import Timing
+from portward.engines.redis.context import RedisContext
 from portward.engines.redis.timeouts import pause, wake
-from portward.model.clock import Clock
 
 
 class EvictionWatch:
@@ -24,18 +22,15 @@ class EvictionWatch:
 
     def __init__(
         self,
-        commands: RedisCommands,
-        timing: Timing,
-        clock: Clock,
+        context: RedisContext,
         changed: Callable[[bool], None],
         dropped: Callable[[], None],
         *,
         allowed: bool,
     ) -> None:
         self.possible = False
-        self._commands = commands
-        self._timing = timing
-        self._clock = clock
+        self._commands, self._timing = context.commands, context.timing
+        self._clock = context.clock
         self._changed = changed
         self._dropped = dropped
         self._allowed = allowed

@@ -2,9 +2,9 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
-from portward.engines.port import NEWEST, Change, IndexEntry, Key
-from portward.engines.redis.commands import RedisCommands, together
-from portward.engines.redis.keys import Keys
+from portward.engines.port import NEWEST, Change, IndexEntry, Key, LeaseKey
+from portward.engines.redis.commands import together
+from portward.engines.redis.context import RedisContext
 from portward.engines.redis.scripts import script
 from portward.engines.redis.streams import milliseconds
 
@@ -21,9 +21,8 @@ _PREPEND = script("prepend")
 class RedisKeyValue:
     """Implements `engines.port.KeyValue`."""
 
-    def __init__(self, commands: RedisCommands, keys: Keys) -> None:
-        self._commands = commands
-        self._entry = keys.entry
+    def __init__(self, context: RedisContext) -> None:
+        self._commands, self._entry = context.commands, context.keys.entry
 
     async def get(self, key: Key) -> bytes | None:
         """The value of a key."""
@@ -84,9 +83,8 @@ class RedisKeyValue:
         self, index: Key, base: str, fields: tuple[str, ...], low: float, until: Key | None = None
     ) -> list[tuple[str, dict[str, bytes]]]:
         """The members of an index that score `low` or more, with fields of their records."""
-        names = [self._entry(key) for key in (index, until) if key is not None]
         words = (repr(low), self._entry(index._replace(name=base)), *fields)
-        found = await self._commands.run(_INDEXED, names, words, bulk=True)
+        found = await self._commands.run(_INDEXED, self._names_of((index, until)), words, bulk=True)
         return [
             (member.decode("utf-8", "replace"), _fields(fields, values)) for member, values in found
         ]
@@ -94,34 +92,24 @@ class RedisKeyValue:
     # -- leases
 
     async def lease(
-        self,
-        key: Key,
-        members: Mapping[str, bytes],
-        ttl: float,
-        *,
-        limit: int = 0,
-        values: Key | None = None,
+        self, key: LeaseKey, members: Mapping[str, bytes], ttl: float, limit: int = 0
     ) -> None:
         """Add members, or renew them."""
         words = (word for pair in members.items() for word in pair)
-        await self._commands.run(
-            _LEASE, self._pair(key, values), (milliseconds(ttl), limit, *words)
-        )
+        await self._commands.run(_LEASE, self._names_of(key), (milliseconds(ttl), limit, *words))
 
-    def _pair(self, key: Key, values: Key | None) -> list[str]:
-        return [self._entry(each) for each in (key, values) if each is not None]
+    def _names_of(self, keys: tuple[Key | None, ...]) -> list[str]:
+        return [self._entry(key) for key in keys if key is not None]
 
-    async def leased(self, key: Key, values: Key) -> dict[str, bytes]:
+    async def leased(self, key: LeaseKey) -> dict[str, bytes]:
         """The members whose lease is valid."""
-        found = await self._commands.run(_LEASED, self._pair(key, values), ())
+        found = await self._commands.run(_LEASED, self._names_of(key), ())
         names = (name.decode("utf-8", "replace") for name in found[::2])
         return dict(zip(names, found[1::2], strict=True))
 
-    async def release(
-        self, key: Key, members: Collection[str], values: Key | None = None
-    ) -> frozenset[str]:
+    async def release(self, key: LeaseKey, members: Collection[str]) -> frozenset[str]:
         """Remove members; returns those whose lease was valid."""
-        found = await self._commands.run(_RELEASE, self._pair(key, values), members)
+        found = await self._commands.run(_RELEASE, self._names_of(key), members)
         return frozenset(each.decode("utf-8", "replace") for each in found)
 
     # -- sets of names, and lists

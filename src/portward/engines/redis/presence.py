@@ -10,11 +10,10 @@ from typing import Final
 
 from portward.engines.json_codec import decoder, encode
 from portward.engines.port import EngineUnavailable, Member
-from portward.engines.redis.commands import RedisCommands, together
-from portward.engines.redis.keys import Keys
+from portward.engines.redis.commands import together
+from portward.engines.redis.context import RedisContext
 from portward.engines.redis.scripts import script
 from portward.engines.redis.streams import milliseconds
-from portward.engines.redis.topology import Topology
 from portward.model.channel import Channel
 from portward.model.events import BusEvent, UserLeft
 from portward.model.replies import LeaveReason
@@ -36,20 +35,14 @@ _read_member = decoder(Member).decode
 
 
 class RedisPresence:
-    """Implements `engines.port.Presence`. `announce` sends to every node, `lease` is in seconds."""
+    """Implements `engines.port.Presence`. `announce` sends to every node."""
 
     def __init__(
-        self,
-        commands: RedisCommands,
-        topology: Topology,
-        keys: Keys,
-        lease: float,
-        announce: Callable[[BusEvent], Awaitable[None]],
+        self, context: RedisContext, announce: Callable[[BusEvent], Awaitable[None]]
     ) -> None:
-        self._commands = commands
-        self._together = _CHANNELS if topology.whole else 1
-        self._keys = keys
-        self._lease = milliseconds(lease)
+        self._commands, self._keys = context.commands, context.keys
+        self._together = _CHANNELS if context.topology.whole else 1
+        self._lease = milliseconds(context.timing.lease)
         self._announce = announce
         self._sweeping = False
         self._forgetting: set[asyncio.Task[None]] = set()

@@ -3,47 +3,19 @@
 import asyncio
 from collections.abc import Callable, Hashable
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 
 from portward.engines.port import EngineUnavailable
-from portward.engines.redis.commands import RedisCommands
-from portward.engines.redis.keys import Keys
-from portward.engines.redis.options import Timing
+from portward.engines.redis.context import RedisContext
 from portward.engines.redis.pubsub_connection import PubSubConnection
 from portward.engines.redis.timeouts import bound
-from portward.engines.redis.topology import Topology
-from portward.model.clock import Clock
-
-
-@dataclass(frozen=True, slots=True)
-class RedisContext:
-    """What many parts of the engine need."""
-
-    topology: Topology
-    commands: RedisCommands
-    keys: Keys
-    uid: str
-    timing: Timing
-    clock: Clock
 
 
 class PubSubPool:
-    """Implements `PubSubListener`. `on_message` gets messages; `interrupted` reports a possible loss."""
+    """Implements `PubSubListener`, apart from messages. `interrupted` is called when some may be lost."""
 
-    def __init__(
-        self,
-        context: RedisContext,
-        on_message: Callable[[bytes, bytes], None],
-        interrupted: Callable[[], None],
-    ) -> None:
-        self._topology = context.topology
-        self._commands = context.commands
-        self._keys = context.keys
-        self._uid = context.uid
-        self._timing = context.timing
-        self._clock = context.clock
-        self._on_message = on_message
+    def __init__(self, context: RedisContext, interrupted: Callable[[], None]) -> None:
+        self._commands, self._topology, self._keys, self._uid, self._timing, self._clock = context
         self._interrupted = interrupted
         self._connections: dict[Hashable, PubSubConnection] = {}
         self._leaving: list[PubSubConnection] = []
@@ -53,7 +25,7 @@ class PubSubPool:
 
     # -- subscribing
 
-    async def subscribe(self, name: str, seconds: float | None = None) -> None:
+    async def add_name(self, name: str, seconds: float | None = None) -> None:
         """Subscribe to a name; returns when that is confirmed, within `seconds`.
 
         Raises:
@@ -73,7 +45,7 @@ class PubSubPool:
         bound(future, seconds, EngineUnavailable("redis does not confirm"))
         await future
 
-    def unsubscribe(self, name: str) -> None:
+    def remove_name(self, name: str) -> None:
         """Unsubscribe from a name."""
         connection = self._where(name)
         if connection is not None:
@@ -111,8 +83,8 @@ class PubSubPool:
     # -- callbacks of the connections
 
     def on_message(self, name: bytes, payload: bytes) -> None:
-        """Pass a message on."""
-        self._on_message(name, payload)
+        """Handle a message of a subscribed name."""
+        raise NotImplementedError
 
     def on_confirmed(self, connection: PubSubConnection, name: str) -> None:
         """Wake the callers that wait for a name, which is subscribed now."""

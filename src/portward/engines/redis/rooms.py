@@ -12,14 +12,12 @@ from typing import Final
 from portward.engines.json_codec import encode
 from portward.engines.memory.room_table import new_life
 from portward.engines.port import MAX_ROOMS_OF_USER, RoomMade
-from portward.engines.redis.commands import RedisCommands, together
-from portward.engines.redis.keys import Keys
+from portward.engines.redis.commands import together
+from portward.engines.redis.context import RedisContext
 from portward.engines.redis.room_values import NO_RECORD, OLDER, FoundRoom, found_room
 from portward.engines.redis.scripts import script
 from portward.engines.redis.streams import milliseconds
-from portward.engines.redis.topology import Topology
 from portward.model.channel import Channel
-from portward.model.clock import Clock
 from portward.model.room import Room, RoomOrigin, RoomRecord
 
 _NOTED: Final = 60.0
@@ -48,13 +46,9 @@ _REFUSED: Final = {0: RoomMade.FULL, -1: RoomMade.MAKER_FULL}
 class RedisRooms:
     """Implements `engines.port.RoomStore`; joins may make `limit` of them."""
 
-    def __init__(
-        self, commands: RedisCommands, topology: Topology, keys: Keys, clock: Clock, limit: int
-    ) -> None:
-        self._commands = commands
-        self._listeners = "SHARDNUMSUB" if topology.publish == "SPUBLISH" else "NUMSUB"
-        self._keys = keys
-        self._clock = clock
+    def __init__(self, context: RedisContext, limit: int) -> None:
+        self._commands, self._keys, self._clock = context.commands, context.keys, context.clock
+        self._listeners = "NUMSUB" if context.topology.whole else "SHARDNUMSUB"
         self._limit = limit
         self._noted: dict[Channel, float] = {}
 

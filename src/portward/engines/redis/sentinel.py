@@ -13,22 +13,18 @@ from redis.exceptions import ReadOnlyError
 from portward.engines.port import EngineUnavailable
 from portward.engines.redis.connect import TROUBLE, Connector, ask, close_connection
 from portward.engines.redis.options import Address, Timing
-from portward.engines.redis.topology import ServerConnections
+from portward.engines.redis.topology import SingleTopology
 
 
-class SentinelTopology:
+class SentinelTopology(SingleTopology):
     """Implements `Topology` with the primary of `service`."""
-
-    publish, subscribe, unsubscribe = "PUBLISH", "SUBSCRIBE", "UNSUBSCRIBE"
-    whole = True
 
     def __init__(
         self, connector: Connector, sentinels: Sequence[Address], service: str, timing: Timing
     ) -> None:
-        self._dialer = connector
+        super().__init__(connector, sentinels[0], timing)
         self._sentinels = list(sentinels)
         self._service = service
-        self._lines = ServerConnections(self._find, timing)
         self._writing: Address | None = None
         self._listening: Address | None = None
         """The last servers of commands and of subscriptions."""
@@ -38,12 +34,12 @@ class SentinelTopology:
         before, self._writing = self._writing, address
         if before not in {None, address}:
             # The other connection may still be to the previous primary.
-            self._lines.disconnect()
+            self._server.disconnect()
         return connection
 
     async def _connect(self) -> tuple[Connection, Address]:
         primary = await self._named()
-        connection = await self._dialer.server(primary)
+        connection = await self._connector.server(primary)
         try:
             role = (await ask(connection, "ROLE"))[0]
         except BaseException:
@@ -68,45 +64,33 @@ class SentinelTopology:
         raise EngineUnavailable("no Sentinel names a primary")
 
     async def _ask(self, sentinel: Address) -> Address | None:
-        connection = await self._dialer.sentinel(sentinel)
+        connection = await self._connector.sentinel(sentinel)
         try:
             # The limit of the dialer applies to connecting; the answer gets the same time.
-            found = await self._dialer.soon(
+            found = await self._connector.soon(
                 ask(connection, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._service)
             )
         finally:
             await close_connection(connection)
         return Address(found[0].decode(), int(found[1])) if found else None
 
-    async def send(self, _: str, command: Sequence[Any], *, bulk: bool = False) -> Any:
+    async def send(self, key: str, command: Sequence[Any], *, bulk: bool = False) -> Any:
         """Carry out a command."""
         try:
-            return await self._lines.request(command, bulk=bulk)
+            return await super().send(key, command, bulk=bulk)
         except ReadOnlyError:
-            self._lines.disconnect()
+            self._server.disconnect()
             raise EngineUnavailable("the primary was replaced") from None
-
-    async def servers(self) -> list[ServerConnections]:
-        """The connections to the primary."""
-        return [self._lines]
 
     async def refresh(self) -> bool:
         """Find the primary again; connections to another server close. True when subscriptions must move."""
         now = await self._named()
         if self._writing not in {None, now}:
             self._writing = None
-            self._lines.disconnect()
+            self._server.disconnect()
         return self._listening not in {None, now}
-
-    def channel_owner(self, _: str) -> Hashable:
-        """The same for every name: there is one primary."""
-        return None
 
     async def connect(self, _: Hashable) -> Connection:
         """Connect to the primary."""
         connection, self._listening = await self._connect()
         return connection
-
-    async def close(self) -> None:
-        """Close every connection."""
-        await self._lines.close()

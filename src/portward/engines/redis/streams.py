@@ -12,12 +12,11 @@ from typing import Any, Final
 from portward.engines.json_codec import MALFORMED, encode
 from portward.engines.port import EngineUnavailable, PublishResult, RoomEnded
 from portward.engines.redis import codec
-from portward.engines.redis.commands import RedisCommands, together
+from portward.engines.redis.commands import together
+from portward.engines.redis.context import RedisContext
 from portward.engines.redis.epochs import EpochKeys
-from portward.engines.redis.keys import Keys
 from portward.engines.redis.scripts import script
 from portward.engines.redis.subscriptions import RedisSubscriptions
-from portward.engines.redis.topology import Topology
 from portward.model.channel import Channel
 from portward.model.events import BusEvent
 from portward.model.limits import IDEMPOTENCY_TIME, SNAPSHOT_KEYS
@@ -40,20 +39,14 @@ class RedisStreams:
 
     def __init__(
         self,
-        commands: RedisCommands,
-        topology: Topology,
+        context: RedisContext,
         subscriptions: RedisSubscriptions,
-        keys: Keys,
-        uid: str,
         on_control: Callable[[BusEvent], None],
     ) -> None:
-        self._commands = commands
-        self._topology = topology
+        self._commands, self._topology, self._keys, self._uid, *_ = context
         self._subscriptions = subscriptions
-        self._keys = keys
-        self._uid = uid
         self._on_control = on_control
-        self._epochs = EpochKeys(keys, whole=topology.whole)
+        self._epochs = EpochKeys(self._keys, whole=self._topology.whole)
 
     # -- streams
 

@@ -12,12 +12,11 @@ from contextlib import suppress
 from portward.engines.json_codec import MALFORMED
 from portward.engines.port import EngineEvents, EngineUnavailable
 from portward.engines.redis import codec
-from portward.engines.redis.keys import Keys
-from portward.engines.redis.options import Timing
+from portward.engines.redis.context import RedisContext
 from portward.engines.redis.pubsub_pool import PubSubPool
 from portward.engines.redis.timeouts import bound
 from portward.model.channel import Channel
-from portward.model.clock import Clock, Timer
+from portward.model.clock import Timer
 from portward.model.events import BusEvent
 from portward.model.position import Position
 from portward.model.publication import Publication
@@ -50,7 +49,7 @@ class _Subscribed:
                 future.set_result(None)
 
 
-class RedisSubscriptions:
+class RedisSubscriptions(PubSubPool):
     """Sorts messages: publications go to the sink, events to `on_control`, the rest is counted.
 
     `ignored` counts messages that were neither, `gaps` publications that did not follow the one before.
@@ -58,25 +57,18 @@ class RedisSubscriptions:
 
     def __init__(
         self,
-        pool: PubSubPool,
-        keys: Keys,
-        uid: str,
-        timing: Timing,
-        clock: Clock,
+        context: RedisContext,
+        interrupted: Callable[[], None],
         on_control: Callable[[BusEvent], None],
     ) -> None:
+        super().__init__(context, interrupted)
         self.sink: EngineEvents | None = None
         self.ignored = 0
         self.gaps = 0
-        self._pool = pool
-        self._keys = keys
-        self._uid = uid
-        self._timing = timing
-        self._clock = clock
         self._on_control = on_control
-        self._bus = keys.bus.encode()
+        self._bus = context.keys.bus.encode()
         self._channels: dict[bytes, _Subscribed] = {}
-        self._renewed = clock.monotonic()
+        self._renewed = context.clock.monotonic()
         self._echo_late = False
 
     # -- subscribing
@@ -92,7 +84,7 @@ class RedisSubscriptions:
         if subscribed.lingering is not None:
             subscribed.lingering.cancel()
             subscribed.lingering = None
-        await self._pool.subscribe(name)
+        await self.add_name(name)
 
     def unsubscribe(self, channel: Channel) -> None:
         """Unsubscribe from a channel after a pause."""
@@ -106,14 +98,15 @@ class RedisSubscriptions:
         name = self._keys.pubsub_channel(channel)
         subscribed = self._channels.pop(name.encode(), None)
         if subscribed is not None:
-            self._pool.unsubscribe(name)
+            self.remove_name(name)
 
-    def close(self) -> None:
-        """Forget all channels."""
+    async def close(self) -> None:
+        """Forget all channels, and close all connections."""
         for subscribed in self._channels.values():
             if subscribed.lingering is not None:
                 subscribed.lingering.cancel()
         self._channels.clear()
+        await super().close()
 
     # -- metadata of streams
 
@@ -154,10 +147,10 @@ class RedisSubscriptions:
         """
         name = self._keys.pubsub_channel(channel)
         subscribed = self._channels.get(name.encode())
-        if subscribed is None or subscribed.lingering is not None or self._pool.is_subscribed(name):
+        if subscribed is None or subscribed.lingering is not None or self.is_subscribed(name):
             return
         with suppress(EngineUnavailable):
-            await self._pool.subscribe(name, self._timing.echo)
+            await self.add_name(name, self._timing.echo)
 
     async def echo(self, channel: Channel, position: Position) -> None:
         """Wait until this node has received a publication, if it subscribes, for a short time only."""
@@ -165,7 +158,7 @@ class RedisSubscriptions:
         subscribed = self._channels.get(name.encode())
         if subscribed is None or subscribed.lingering is not None or subscribed.reached(position):
             return
-        if self._echo_late or not self._pool.is_subscribed(name):
+        if self._echo_late or not self.is_subscribed(name):
             return
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         subscribed.waiting.append((position, future))

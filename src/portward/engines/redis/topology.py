@@ -92,20 +92,20 @@ class SingleTopology:
     whole = True
 
     def __init__(self, connector: Connector, address: Address, timing: Timing) -> None:
-        self._dialer = connector
+        self._connector = connector
         self._address = address
-        self._lines = ServerConnections(self._find, timing)
+        self._server = ServerConnections(self._find, timing)
 
     async def _find(self) -> Connection:
-        return await self._dialer.server(self._address)
+        return await self._connector.server(self._address)
 
     async def send(self, _: str, command: Sequence[Any], *, bulk: bool = False) -> Any:
         """Carry out a command."""
-        return await self._lines.request(command, bulk=bulk)
+        return await self._server.request(command, bulk=bulk)
 
     async def servers(self) -> list[ServerConnections]:
         """The connections to the server."""
-        return [self._lines]
+        return [self._server]
 
     async def refresh(self) -> bool:
         """False: the server does not move."""
@@ -121,4 +121,4 @@ class SingleTopology:
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._lines.close()
+        await self._server.close()

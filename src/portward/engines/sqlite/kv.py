@@ -1,7 +1,7 @@
 """Values, records and lists in tables. Leases are in memory, and in the file between two runs."""
 
 import sqlite3
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from math import inf
 from typing import Final
 
@@ -44,23 +44,22 @@ _TRIM: Final = (
 _READ: Final = "SELECT value FROM lists WHERE key = ? ORDER BY number DESC LIMIT ?"
 
 
-class SqliteKeyValue:
+class SqliteKeyValue(MemoryLeases):
     """Implements `engines.port.KeyValue`. Times are Unix time."""
 
     def __init__(self, store: SqliteStore, clock: Clock) -> None:
+        super().__init__(clock)
         self._store = store
-        self._clock = clock
-        self._leases = MemoryLeases(clock)
 
     def load(self, db: sqlite3.Connection) -> None:
         """Take the leases of the last run out of the file."""
         dumped = get(db, LEASES, self._clock.time())
-        self._leases.load(_DUMPED.decode(dumped) if dumped is not None else [])
+        self.load_leases(_DUMPED.decode(dumped) if dumped is not None else [])
         db.execute(_DELETE, (LEASES,))
 
     async def flush(self) -> None:
         """Write the leases for the next run: they change too often to be written each time."""
-        dumped = self._leases.dump()
+        dumped = self.dump_leases()
         if dumped:
             await self._store.execute(PUT, (LEASES, encode(dumped), None))
 
@@ -130,32 +129,7 @@ class SqliteKeyValue:
                 found.setdefault(member, {})[name] = value
         return list(found.items())
 
-    # -- leases, names and lists
-
-    async def lease(
-        self,
-        key: Key,
-        members: Mapping[str, bytes],
-        ttl: float,
-        *,
-        limit: int = 0,
-        values: Key | None = None,  # noqa: ARG002 - the port's: values are beside the members
-    ) -> None:
-        """Add members, or renew them."""
-        self._leases.lease(key, members, ttl, limit)
-
-    async def leased(self, key: Key, values: Key) -> dict[str, bytes]:  # noqa: ARG002 - as above
-        """The members whose lease is valid."""
-        return self._leases.leased(key)
-
-    async def release(
-        self,
-        key: Key,
-        members: Collection[str],
-        values: Key | None = None,  # noqa: ARG002 - as above
-    ) -> frozenset[str]:
-        """Remove members; returns those whose lease was valid."""
-        return self._leases.release(key, members)
+    # -- names and lists
 
     async def names(self, keys: Sequence[Key]) -> list[frozenset[str]]:
         """The names in each of these sets."""
@@ -187,7 +161,7 @@ class SqliteKeyValue:
 
     async def sweep(self) -> None:
         """Remove what has expired."""
-        self._leases.sweep()
+        self.sweep_leases()
         now = self._clock.time()
         await self._store.purge(_EXPIRED, now)
         await self._store.purge(_EXPIRED_RECORDS, now, step=_STEP)

@@ -7,7 +7,7 @@ import msgspec
 from msgspec.structs import replace
 
 from portward.engines.json_codec import MALFORMED, decoder, encode
-from portward.engines.port import Change, EngineUnavailable, Key, KeyValue
+from portward.engines.port import Change, EngineUnavailable, Key, KeyValue, LeaseKey
 from portward.model.channel import Channel
 from portward.model.identity import Identity
 
@@ -97,7 +97,7 @@ class Sessions:
         """
         if channels:
             members: dict[str, bytes] = dict.fromkeys(channels, b"")
-            await self._kv.lease(_returns(user), members, ttl, limit=MAX_RETURNS)
+            await self._kv.lease(_returns(user), members, ttl, MAX_RETURNS)
 
     async def take_returns(self, user: str, channels: tuple[Channel, ...]) -> frozenset[Channel]:
         """Those of the channels that are stored for the user, each once."""
@@ -109,5 +109,5 @@ def _session(session: str) -> Key:
     return Key(f"ws_session:{session}")
 
 
-def _returns(user: str) -> Key:
-    return Key(f"returns:{user}")
+def _returns(user: str) -> LeaseKey:
+    return LeaseKey(Key(f"returns:{user}"))
