@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from portward.engines.port import EngineUnavailable
-from portward.engines.sqlite import SqliteEngine, expiry, store, streams, streams_port, writer
+from portward.engines.sqlite import SqliteEngine, expiry, store, stream_tables, streams, writer
 from portward.model.channel import Channel
 from portward.model.limits import SNAPSHOT_KEYS
 from portward.model.namespace import Namespace
@@ -70,7 +70,7 @@ async def test_exactly_the_size_is_read(engine: SqliteEngine, size: int) -> None
         if number % 7 == 0:
             first = max(1, number - size + 1)
             assert await offsets(engine, ROOM, namespace) == list(range(first, number + 1))
-    assert await count(engine, "publications") < size + streams.MAX_STEP
+    assert await count(engine, "publications") < size + stream_tables.MAX_STEP
 
 
 async def test_no_holes_after_a_history_was_off(engine: SqliteEngine) -> None:
@@ -144,7 +144,7 @@ async def test_the_cache_of_streams_is_bounded(
     engine: SqliteEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With more streams than it remembers the writer still counts them right."""
-    monkeypatch.setattr(streams, "MAX_CACHED", 2)
+    monkeypatch.setattr(stream_tables, "MAX_CACHED", 2)
     for turn in range(1, 3):
         for number in range(5):
             channel = Channel.parse(f"rooms:{number}")
@@ -172,7 +172,7 @@ async def test_the_sweep_takes_small_steps(
     """However much has expired, one transaction deletes a batch of it, and the sweep all."""
     monkeypatch.setattr(expiry, "BATCH", 10)
     monkeypatch.setattr(store, "BATCH", 10)
-    monkeypatch.setattr(streams_port, "BATCH", 10)
+    monkeypatch.setattr(streams, "BATCH", 10)
     namespace = replace(KEPT, history_size=1000, idle_ttl=30.0)
     for number in range(25):
         channel = Channel.parse(f"rooms:{number}")

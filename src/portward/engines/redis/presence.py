@@ -26,7 +26,7 @@ _METADATA_TIMES: Final = 10
 
 _ENTER = script("enter")
 _LEAVE = script("leave")
-_TOUCH = script("touch")
+_RENEW = script("renew")
 _SWEEP = script("sweep")
 _LEASE = script("lease")
 _DUE_NOW = script("due")
@@ -83,9 +83,9 @@ class RedisPresence:
         )
         groups = list(by_channel.items())
         step = self._together
-        await together([self._touch(groups[at : at + step]) for at in range(0, len(groups), step)])
+        await together([self._renew(groups[at : at + step]) for at in range(0, len(groups), step)])
 
-    async def _touch(self, groups: Iterable[tuple[Channel, list[Member]]]) -> None:
+    async def _renew(self, groups: Iterable[tuple[Channel, list[Member]]]) -> None:
         keys: list[str] = []
         words: list[object] = [self._lease, self._lease * _METADATA_TIMES]
         for channel, members in groups:
@@ -93,7 +93,7 @@ class RedisPresence:
             words.append(len(members))
             for member in members:
                 words += _words(member)
-        await self._commands.run(_TOUCH, keys, words)
+        await self._commands.run(_RENEW, keys, words)
 
     async def _list_leases(self, entries: Iterable[tuple[int, str]]) -> None:
         """List entries, each with its lease (ms)."""

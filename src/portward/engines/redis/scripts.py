@@ -9,7 +9,7 @@ import msgspec
 _FOLDER: Final = files(__package__) / "lua"
 _HEADS: Final = {
     "stream": ("publish", "history"),
-    "presence": ("enter", "leave", "touch", "sweep"),
+    "presence": ("enter", "leave", "renew", "sweep"),
 }
 """Files with functions, and the scripts that need them; every script gets `now`."""
 

@@ -10,8 +10,8 @@ from portward.engines.sqlite.files import EngineFileError, EngineInUse, sqlite_p
 from portward.engines.sqlite.kv import SqliteKeyValue
 from portward.engines.sqlite.rooms import SqliteRooms
 from portward.engines.sqlite.store import SqliteStore
-from portward.engines.sqlite.streams import StreamTables
-from portward.engines.sqlite.streams_port import SqliteStreams
+from portward.engines.sqlite.stream_tables import StreamTables
+from portward.engines.sqlite.streams import SqliteStreams
 from portward.engines.sqlite.values import stored_value
 from portward.model.channel import Channel
 from portward.model.clock import Clock

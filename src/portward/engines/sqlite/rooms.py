@@ -22,7 +22,7 @@ from portward.engines.sqlite.room_rows import (
     prolong,
 )
 from portward.engines.sqlite.store import BATCH, SqliteStore
-from portward.engines.sqlite.streams import StreamTables
+from portward.engines.sqlite.stream_tables import StreamTables
 from portward.model.channel import Channel
 from portward.model.clock import Clock
 from portward.model.room import Room, RoomOrigin, RoomRecord

@@ -1,5 +1,5 @@
 -- Lists a record that may end unused. KEYS: due, makers, counts
--- ARGV: key of the record, its time (ms), who made it ("" for nobody), how many in all, how many of one maker
+-- ARGV: key of the record, its time (ms), its maker ("" for none), how many in all, how many of one maker
 -- Returns 1, 0 when there are too many, -1 when this maker has made too many.
 local due, makers, counts = unpack(KEYS)
 local maker, at = ARGV[3], whole(now() + tonumber(ARGV[2]))

@@ -1,5 +1,5 @@
--- ARGV: connection, user, who it is (JSON), users allowed (0 for any), lease (ms), time of the books (ms)
--- Returns the number of this coming for the user's first connection, 0 for another one, -1 when the channel is full.
+-- ARGV: connection, user, the member (JSON), users allowed (0 for any), lease (ms), time of the metadata (ms)
+-- Returns the number of this join for the user's first connection, 0 for another one, -1 when the channel is full.
 local members, users, leases = unpack(KEYS)
 local client, user, limit = ARGV[1], ARGV[2], tonumber(ARGV[4])
 if limit > 0 and redis.call('HEXISTS', members, client) == 0

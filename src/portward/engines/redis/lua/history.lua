@@ -1,5 +1,5 @@
 -- KEYS: meta, log, times, latest, order, epochs
--- ARGV: candidate epoch, time of the books (ms), history time (ms), limit, epoch and offset to read after
+-- ARGV: candidate epoch, time of the metadata (ms), history time (ms), limit, epoch and offset to read after
 --       ("" for none), offset to read before ("" for none), "1" for the newest, "1" for the latest by key,
 --       groups of channels in epochs
 -- Returns {offset, epoch, complete, offset of the first, publications, latest}.
@@ -8,7 +8,7 @@ local limit, since, before = tonumber(ARGV[4]), tonumber(ARGV[6]), tonumber(ARGV
 
 if redis.call('HEXISTS', meta, 'offset') == 0 then
   -- A channel without a stream gets none by being read.
-  local epoch = next_epoch(meta, epochs, tonumber(ARGV[10]), reign_of(), ARGV[1])
+  local epoch = next_epoch(meta, epochs, tonumber(ARGV[10]), generation_of(), ARGV[1])
   local complete = ARGV[5] == '' or (ARGV[5] == epoch and since == 0)
   return {0, epoch, complete and 1 or 0, 1, {}, {}}
 end

@@ -1,4 +1,4 @@
--- KEYS come in threes, one for each channel: members (connection -> when it entered and who it is), users
+-- KEYS come in threes, one for each channel: members (connection -> when it entered and the member), users
 -- (user -> how many of its connections are there), leases (connection -> when its lease runs out).
 
 -- Comings and goings are numbered by the time of the server in microseconds, so that nodes know their order.
@@ -16,7 +16,7 @@ local function enter(members, users, leases, client, user, text, until_)
   return redis.call('HINCRBY', users, user, 1) == 1
 end
 
--- Returns who it was, nil when it was not there, and whether it was the user's last connection there.
+-- Returns the member, nil when it was not there, and whether it was the user's last connection there.
 local function leave(members, users, leases, client)
   local kept = redis.call('HGET', members, client)
   redis.call('ZREM', leases, client)

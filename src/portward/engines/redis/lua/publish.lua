@@ -1,6 +1,6 @@
 -- KEYS: meta, log, times, latest, order, once, ended, epochs
 -- ARGV: candidate epoch, draft (JSON), id, idempotency ("" or "=" + anything), its time (ms), history size,
---       history time (ms), time of the books (ms), key ("" or "=" + key), keys kept (0 for none),
+--       history time (ms), time of the metadata (ms), key ("" or "=" + key), keys kept (0 for none),
 --       PUBLISH or SPUBLISH, name to announce at, life of the room's record ("" for none),
 --       groups of channels in epochs
 -- Returns {duplicate, offset, epoch, id}; -1 for duplicate when that life has ended.
@@ -8,7 +8,7 @@ local meta, log, times, latest, order, once, ended, epochs = unpack(KEYS)
 if ARGV[13] ~= '' and redis.call('GET', ended) == ARGV[13] then
   return {-1, 0, '', ''}
 end
-local draft, size, books = ARGV[2], tonumber(ARGV[6]), tonumber(ARGV[8])
+local draft, size, metadata_time = ARGV[2], tonumber(ARGV[6]), tonumber(ARGV[8])
 local life, epoch, offset =
   open(meta, log, times, latest, order, epochs, tonumber(ARGV[14]), ARGV[1])
 
@@ -21,7 +21,7 @@ end
 
 offset = offset + 1
 redis.call('HSET', meta, 'offset', whole(offset))
-keep(meta, books)
+keep(meta, metadata_time)
 if size > 0 then
   redis.call('RPUSH', log, draft)
   redis.call('RPUSH', times, whole(now()))
@@ -39,8 +39,8 @@ if ARGV[10] ~= '0' and ARGV[9] ~= '' then
   while redis.call('ZCARD', order) > tonumber(ARGV[10]) do
     redis.call('HDEL', latest, redis.call('ZPOPMIN', order)[1])
   end
-  keep(latest, books)
-  keep(order, books)
+  keep(latest, metadata_time)
+  keep(order, metadata_time)
 end
 if ARGV[4] ~= '' then
   redis.call('HSET', once, 'life', life, 'offset', whole(offset), 'epoch', epoch, 'id', ARGV[3])

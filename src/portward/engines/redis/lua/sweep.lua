@@ -1,6 +1,6 @@
 -- Removes connections of one channel whose lease has run out. ARGV: connections that are listed as such
 -- Returns who they were, of each user whose last connection that was the last one; and, in twos, which of
--- those listed are there all the same, and for how long (ms): another node may have renewed them since; and the number of this going. A lease
+-- those listed are there all the same, and for how long (ms): another node may have renewed them since; and the number of this leave. A lease
 -- that has run out and was too much for this turn has a moment left, so that it stays in the list.
 local gone, there = {}, {}
 local time = now()

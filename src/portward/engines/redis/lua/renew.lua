@@ -1,6 +1,6 @@
--- ARGV: lease (ms), time of the books (ms), then for each channel how many connections, and for each of them
--- connection, user, who it is (JSON).
-local until_, books = now() + tonumber(ARGV[1]), ARGV[2]
+-- ARGV: lease (ms), time of the metadata (ms), then for each channel how many connections, and for each of them
+-- connection, user, the member (JSON).
+local until_, metadata_time = now() + tonumber(ARGV[1]), ARGV[2]
 local at = 3
 for base = 1, #KEYS, 3 do
   local members, users, leases = KEYS[base], KEYS[base + 1], KEYS[base + 2]
@@ -10,5 +10,5 @@ for base = 1, #KEYS, 3 do
     enter(members, users, leases, ARGV[at], ARGV[at + 1], ARGV[at + 2], until_)
     at = at + 3
   end
-  keep(members, users, leases, books)
+  keep(members, users, leases, metadata_time)
 end
