@@ -7,12 +7,12 @@ from functools import partial
 
 from portward.engines.port import EngineUnavailable
 from portward.engines.redis.context import RedisContext
-from portward.engines.redis.pubsub_connection import PubSubConnection
+from portward.engines.redis.pubsub_connection import PubSubConnection, PubSubListener
 from portward.engines.redis.timeouts import bound
 
 
-class PubSubPool:
-    """Implements `PubSubListener`, apart from messages. `interrupted` is called when some may be lost."""
+class PubSubPool(PubSubListener):
+    """A `PubSubListener` whose subclass handles the messages. `interrupted` is called when some may be lost."""
 
     def __init__(self, context: RedisContext, interrupted: Callable[[], None]) -> None:
         self._commands, self._topology, self._keys, self._uid, self._timing, self._clock = context
@@ -81,10 +81,6 @@ class PubSubPool:
         return connection
 
     # -- callbacks of the connections
-
-    def on_message(self, name: bytes, payload: bytes) -> None:
-        """Handle a message of a subscribed name."""
-        raise NotImplementedError
 
     def on_confirmed(self, connection: PubSubConnection, name: str) -> None:
         """Wake the callers that wait for a name, which is subscribed now."""
