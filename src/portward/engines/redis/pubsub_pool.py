@@ -12,7 +12,7 @@ from portward.engines.redis.timeouts import bound
 
 
 class PubSubPool(PubSubListener):
-    """A `PubSubListener` whose subclass handles the messages. `interrupted` is called when some may be lost."""
+    """A `PubSubListener` whose subclass handles the messages. `interrupted` reports a possible loss."""
 
     def __init__(self, context: RedisContext, interrupted: Callable[[], None]) -> None:
         self._commands, self._topology, self._keys, self._uid, self._timing, self._clock = context
