@@ -289,6 +289,54 @@ def test_node_names_nothing_concrete() -> None:
     assert found == []
 
 
+CORE = {"model", "wire", "security", "hub", "node"}
+PROTOCOL_WORDS = re.compile(
+    r"socket_?io|relay|alert|upstream|tunnel|conversation|dialect|approval|takeover|echo",
+    re.IGNORECASE,
+)
+"""What a name of the core has in it when it belongs to one protocol. Rooms and workspaces are not here:
+records of rooms and memberships of workspaces are facts that the core judges rights by."""
+KNOWN_TO_THE_CORE = {
+    "portward.model.alert": "the older place of public names, for one release",
+    "portward.model.approval": "a shared fact",
+    "portward.model.disconnects": "a row of the table of close codes, which is a wire name",
+    "portward.node.stores": "shared facts are stored together, those of one protocol too",
+    "portward.node.stores.approvals": "the same",
+}
+"""Modules of the core that may have such names, each with its reason."""
+
+
+def identifiers(module: str) -> Iterator[str]:
+    """Every name that the code of a module uses or defines, and the texts of its slots."""
+    for node in ast.walk(tree(module)):
+        match node:
+            case ast.Name(id=name) | ast.Attribute(attr=name) | ast.arg(arg=name):
+                yield name
+            case ast.ClassDef(name=name) | ast.FunctionDef(name=name):
+                yield name
+            case ast.AsyncFunctionDef(name=name) | ast.alias(name=name):
+                yield name
+            case ast.keyword(arg=str(name)):
+                yield name
+            case ast.Assign(targets=[ast.Name(id="__slots__")], value=value):
+                yield from ast.literal_eval(value)
+
+
+@pytest.mark.parametrize(
+    "module", [each for each in MODULES if room(each) in CORE and each not in KNOWN_TO_THE_CORE]
+)
+def test_the_core_knows_no_protocol(module: str) -> None:
+    """The node, and what it stands on, imports no protocol and has no name that belongs to one."""
+    assert [name for name in ours(module) if room(name) == "protocols"] == []
+    assert [name for name in identifiers(module) if PROTOCOL_WORDS.search(name)] == []
+
+
+def test_exceptions_of_the_core_are_needed() -> None:
+    """Every module that may have such names has one, or is the older place of one."""
+    for module in KNOWN_TO_THE_CORE.keys() - {"portward.model.alert"}:
+        assert any(PROTOCOL_WORDS.search(name) for name in identifiers(module)), module
+
+
 def taken_from_grants(*names: str) -> set[str]:
     """The modules that import one of these names, or the whole module, where grants are made."""
     wanted = {f"{GRANTS}.{name}" for name in names} | {GRANTS}

@@ -54,7 +54,6 @@ WHOLE: Final[Mapping[tuple[str, str], str]] = {
         "console",
     ): "docs/test_admin_api.py::test_every_command_is_answered_as_shown",
     ("operations.md", "json"): "docs/test_messages.py::test_a_line_of_the_log_has_known_fields",
-    ("how-to/write-a-dialect.md", "python"): "docs/test_pages.py::test_example_of_a_dialect_is_one",
     **{
         (page, f"json {side}"): f"docs/test_messages.py::test_what_{sender}"
         for page in (

@@ -2,14 +2,10 @@
 
 import ast
 from hashlib import sha256
-from typing import Any
 
 import pytest
 
 from portward.app.judging import parse_origin_entry, this_machine
-from portward.model.channel import Channel
-from portward.model.commands import Publish
-from portward.protocols.base import ClientProtocol
 from portward.settings import CheckLevel, Machine, Settings, checklist, load, startup_errors
 from portward.settings.checks import RULES
 from tests.docs.pages import DOCS, Block, anchors, blocks, links, pages
@@ -75,17 +71,6 @@ def test_python_compiles() -> None:
     for block in blocks("python"):
         if not of_a_recipe(block):
             compile(block.text, repr(block), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-
-
-def test_example_of_a_dialect_is_one() -> None:
-    """The dialect that the how-to shows has everything the port asks for, and works."""
-    (block,) = blocks("python", DOCS / "how-to" / "write-a-dialect.md")
-    names: dict[str, Any] = {}
-    exec(block.text, names)  # noqa: S102 - it is the page's own example
-    dialect: ClientProtocol = names["LinesProtocol"]("lines")
-    assert isinstance(dialect, ClientProtocol)
-    command = dialect.decode(b"say news hello there", binary=False)
-    assert command == Publish(channel=Channel.parse("lines:news"), data="hello there")
 
 
 def test_production_page_names_every_rule() -> None:

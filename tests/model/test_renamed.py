@@ -37,8 +37,24 @@ OLDER = [
     (
         "portward.dialects.socketio",
         "SocketIoDialect",
-        "portward.protocols.socketio",
+        "portward.protocols.workspaces.protocol",
         "WorkspacesProtocol",
+    ),
+    ("portward.model.alert", "Alert", "portward.protocols.alerts.record", "Alert"),
+    ("portward.app.alerts", "Alerts", "portward.protocols.alerts.api", "Alerts"),
+    (
+        "portward.app.analysis",
+        "EngineConnection",
+        "portward.protocols.alerts.engine_connection",
+        "EngineConnection",
+    ),
+    ("portward.app.live", "Live", "portward.protocols.live.api", "Live"),
+    ("portward.app.rooms", "RoomStats", "portward.protocols.rooms.api", "RoomStats"),
+    (
+        "portward.app.workspaces",
+        "SocketNamespace",
+        "portward.protocols.workspaces.api",
+        "SocketNamespace",
     ),
     ("portward.dialects.strict_json", "parse", "portward.security.strict_json", "parse"),
 ]

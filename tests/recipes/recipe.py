@@ -34,7 +34,7 @@ from tests.docs.pages import DOCS, ROOT, Block
 
 PAGES: Final = (
     ROOT / "CONTRIBUTING.md",
-    DOCS / "how-to" / "write-a-dialect.md",
+    DOCS / "how-to" / "write-a-protocol.md",
     DOCS / "how-to" / "write-an-engine.md",
 )
 """The pages with recipes; a page that does not exist has none."""

@@ -28,6 +28,7 @@ def test_there_are_recipes() -> None:
         "Adding a limit",
         "Adding a metric",
         "Adding an event",
+        "Adding a protocol",
     }
 
 

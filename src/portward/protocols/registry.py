@@ -3,13 +3,18 @@
 from typing import Final
 
 from portward.node.protocol_service import ProtocolRegistration
-from portward.protocols import alerts, echo, live, relay, rooms, workspaces
+from portward.protocols.alerts import PROTOCOL as ALERTS
+from portward.protocols.echo import PROTOCOL as ECHO
+from portward.protocols.live import PROTOCOL as LIVE
+from portward.protocols.relay import PROTOCOL as RELAY
+from portward.protocols.rooms import PROTOCOL as ROOMS
+from portward.protocols.workspaces import PROTOCOL as SOCKETIO
 
 PROTOCOLS: Final[tuple[ProtocolRegistration, ...]] = (
-    alerts.PROTOCOL,
-    live.PROTOCOL,
-    rooms.PROTOCOL,
-    relay.PROTOCOL,
-    workspaces.PROTOCOL,
-    echo.PROTOCOL,
+    ALERTS,
+    LIVE,
+    ROOMS,
+    RELAY,
+    SOCKETIO,
+    ECHO,
 )

@@ -2,16 +2,21 @@
 
 from typing import Final
 
-from portward.settings.protocols import alerts, echo, live, relay, rooms, socketio
+from portward.settings.protocols.alerts import PRESET as ALERTS
+from portward.settings.protocols.echo import PRESET as ECHO
+from portward.settings.protocols.live import PRESET as LIVE
 from portward.settings.protocols.preset import ProtocolPreset
+from portward.settings.protocols.relay import PRESET as RELAY
+from portward.settings.protocols.rooms import PRESET as ROOMS
+from portward.settings.protocols.socketio import PRESET as SOCKETIO
 
 PRESETS: Final[tuple[ProtocolPreset, ...]] = (
-    alerts.PRESET,
-    live.PRESET,
-    rooms.PRESET,
-    relay.PRESET,
-    socketio.PRESET,
-    echo.PRESET,
+    ALERTS,
+    LIVE,
+    ROOMS,
+    RELAY,
+    SOCKETIO,
+    ECHO,
 )
 
 __all__ = ["PRESETS", "ProtocolPreset"]
