@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from portward.model.errors import CommandError, ErrorKind
 from portward.protocols.relay.policy import RelayPolicy, opening
+from portward.security import strict_json
 from tests.examples import examples
 
 pytestmark = pytest.mark.p0
@@ -426,12 +427,13 @@ def test_a_refusal_names_the_type_and_nothing_else() -> None:
     assert no_json.detail == "not JSON"
 
 
-def test_a_reader_without_detail_will_do() -> None:
+def test_a_reader_without_detail_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
     """A fault of the reader counts, whether it has words for it or not."""
 
     def nothing(payload: bytes) -> Any:
         raise CommandError(ErrorKind.INVALID_FORMAT)
 
+    monkeypatch.setattr(strict_json, "parse", nothing)
     with pytest.raises(CommandError) as caught:
         PINNED.judge(b"{}", binary=False, model=MODEL)
     assert (caught.value.kind, caught.value.detail) == (ErrorKind.EVENT_REFUSED, "invalid_format")
