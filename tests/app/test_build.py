@@ -75,9 +75,9 @@ def test_identity_provider(telemetry: Telemetry) -> None:
         settings(identity_provider=replace(given, cookies=("a",))), CLOCK, telemetry
     )
     assert named is not None
-    assert named._takes("a=1")
-    assert not named._takes("a=j:1")
-    assert provider._takes("a=j:1")
+    assert named._accepts("a=1")
+    assert not named._accepts("a=j:1")
+    assert provider._accepts("a=j:1")
     broken = replace(given, topics={"a:{id": "/a"})
     with pytest.raises(ValueError, match=r"a:\{id"):
         build.make_provider(settings(identity_provider=broken), CLOCK, telemetry)

@@ -347,10 +347,10 @@ async def test_kept_answers_are_the_cookies_own(provider: CookieProvider, standi
 async def test_answers_do_not_pile_up(provider: CookieProvider, standin: Standin) -> None:
     """What is kept is bounded, for whatever is sent."""
     standin.answer = NOBODY
-    provider._shared._kept._size = 10
+    provider._answers._cached._size = 10
     await asyncio.gather(*[outcome(provider, f"sid={number}") for number in range(30)])
-    assert len(provider._shared) == 10
-    assert provider._shared._flights == {}
+    assert len(provider._answers) == 10
+    assert provider._answers._running == {}
     assert (KEPT, STAMPS, READINGS) == (10_000, 50_000, 100_000)
 
 
@@ -360,14 +360,14 @@ async def test_no_cookie_is_kept(provider: CookieProvider) -> None:
     await provider.identify(f"sid={CANARY}")
     await provider.allows(f"sid={CANARY}", "news")
     held = [
-        *provider._shared._kept._entries.items(),
-        *provider._stamps._entries.items(),
+        *provider._answers._cached._entries.items(),
+        *provider._first_seen._entries.items(),
         *provider._confirmed._entries.items(),
-        *provider._shared._flights.items(),
+        *provider._answers._running.items(),
         *vars(provider).items(),
     ]
     assert CANARY not in repr(held)
-    assert {len(key) for key in provider._shared._kept._entries} == {16}
+    assert {len(key) for key in provider._answers._cached._entries} == {16}
 
 
 async def test_keys_differ_between_processes(
@@ -377,7 +377,7 @@ async def test_keys_differ_between_processes(
     other = CookieProvider(IdentityProviderSettings(url=standin.url), clock, lambda *_: None)
     await provider.identify("sid=1")
     await other.identify("sid=1")
-    assert not provider._shared._kept._entries.keys() & other._shared._kept._entries.keys()
+    assert not provider._answers._cached._entries.keys() & other._answers._cached._entries.keys()
     await other.aclose()
 
 
@@ -907,7 +907,7 @@ async def test_cookie_shows_nowhere(
     """It is in no log, no exception, no traceback as it is printed, and no repr."""
     caplog.set_level(logging.DEBUG)
     standin.answer = answer
-    shown = [repr(provider), repr(provider._asker), repr(provider._shared)]
+    shown = [repr(provider), repr(provider._client), repr(provider._answers)]
     for ask in (lambda: provider.identify(cookies), lambda: provider.allows(cookies, "news")):
         try:
             shown.append(repr(await ask()))

@@ -56,10 +56,10 @@ async def test_answers_are_kept_for_seconds(
     """A yes longer than a no, and neither a moment longer."""
     assert await shared.begin(b"k", saying(answer), BRIEF) == answer
     clock.advance(seconds - 0.1)
-    assert shared.kept(b"k") == answer
-    assert shared.kept(b"other") is None
+    assert shared.cached(b"k") == answer
+    assert shared.cached(b"other") is None
     clock.advance(0.1)
-    assert shared.kept(b"k") is None
+    assert shared.cached(b"k") is None
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ async def test_what_settles_nothing_is_not_kept(
 ) -> None:
     """The next one may ask again at once."""
     await shared.begin(b"k", saying(ProviderAnswer(result)), BRIEF)
-    assert shared.kept(b"k") is None
+    assert shared.cached(b"k") is None
 
 
 async def test_trouble_can_be_kept_as_briefly_as_a_no(
@@ -80,16 +80,16 @@ async def test_trouble_can_be_kept_as_briefly_as_a_no(
     malformed = ProviderAnswer(ProviderResult.MALFORMED)
     await shared.begin(b"k", saying(malformed), {ProviderResult.MALFORMED})
     clock.advance(1.9)
-    assert shared.kept(b"k") == malformed
+    assert shared.cached(b"k") == malformed
     clock.advance(0.1)
-    assert shared.kept(b"k") is None
+    assert shared.cached(b"k") is None
 
 
 async def test_trouble_does_not_replace_an_answer(shared: SingleFlight) -> None:
     """An answer that is still good stays when asking again brought none."""
     await shared.begin(b"k", saying(YES), BRIEF)
     await shared.begin(b"k", saying(ProviderAnswer(ProviderResult.ERROR)), BRIEF)
-    assert shared.kept(b"k") == YES
+    assert shared.cached(b"k") == YES
 
 
 async def test_age_counts_from_the_question(shared: SingleFlight, clock: FakeClock) -> None:
@@ -97,23 +97,23 @@ async def test_age_counts_from_the_question(shared: SingleFlight, clock: FakeClo
     future: asyncio.Future[ProviderAnswer] = asyncio.get_running_loop().create_future()
     call = shared.begin(b"k", lambda: future, BRIEF)
     clock.advance(4)
-    assert shared.flight(b"k", 3.0) is None
-    assert shared.flight(b"k", 4.0) is call
-    assert shared.flight(b"k") is call
-    assert shared.flight(b"other") is None
+    assert shared.running(b"k", 3.0) is None
+    assert shared.running(b"k", 4.0) is call
+    assert shared.running(b"k") is call
+    assert shared.running(b"other") is None
     future.set_result(YES)
     await call
-    assert shared.kept(b"k", 3.0) is None
-    assert shared.kept(b"k", 4.0) == YES
+    assert shared.cached(b"k", 3.0) is None
+    assert shared.cached(b"k", 4.0) == YES
     clock.advance(9)
-    assert shared.kept(b"k") == YES
+    assert shared.cached(b"k") == YES
 
 
 async def test_landed_call_is_joined_no_more(shared: SingleFlight) -> None:
     """A call that is over is not under way."""
     await shared.begin(b"k", saying(YES), BRIEF)
     await asyncio.sleep(0)
-    assert shared.flight(b"k") is None
+    assert shared.running(b"k") is None
 
 
 async def test_overtaken_call_changes_nothing(shared: SingleFlight, clock: FakeClock) -> None:
@@ -124,14 +124,14 @@ async def test_overtaken_call_changes_nothing(shared: SingleFlight, clock: FakeC
     early = shared.begin(b"k", lambda: first, BRIEF)
     clock.advance(1)
     late = shared.begin(b"k", lambda: second, BRIEF)
-    assert shared.flight(b"k") is late
+    assert shared.running(b"k") is late
     second.set_result(NO)
     await late
     await asyncio.sleep(0)
     first.set_result(YES)
     assert await early == YES
     await asyncio.sleep(0)
-    assert shared.kept(b"k") == NO
+    assert shared.cached(b"k") == NO
 
 
 async def test_early_call_that_lands_first_leaves_the_later_one(
@@ -143,7 +143,7 @@ async def test_early_call_that_lands_first_leaves_the_later_one(
     late = shared.begin(b"k", lambda: pending, BRIEF)
     await early
     await asyncio.sleep(0)
-    assert shared.flight(b"k") is late
+    assert shared.running(b"k") is late
     pending.set_result(NO)
     await late
 
@@ -153,8 +153,8 @@ async def test_so_many_are_kept(shared: SingleFlight) -> None:
     for number in range(KEPT + 100):
         await shared.begin(str(number).encode(), saying(NO), BRIEF)
     assert len(shared) == KEPT
-    assert shared.kept(b"99") is None
-    assert shared.kept(b"100") == NO
+    assert shared.cached(b"99") is None
+    assert shared.cached(b"100") == NO
 
 
 async def test_closing_gives_calls_up(shared: SingleFlight) -> None:

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from portward.identity import cookies as jar
+from portward.identity import cookies as forms
 from portward.identity.provider_client import ProviderClient
 from portward.identity.provider_responses import (
     ProviderAnswer,
@@ -40,8 +40,8 @@ def _accepts(settings: IdentityProviderSettings) -> Callable[[str], bool]:
     A value that Express reads as JSON is accepted only when all cookies of a site are sent on.
     """
     if settings.cookie_values is CookieForm.ANY:
-        return jar.are_readable
-    return jar.are_sendable if "*" in settings.cookies else jar.are_plain
+        return forms.are_readable
+    return forms.are_sendable if "*" in settings.cookies else forms.are_plain
 
 
 class CookieProvider:
@@ -63,12 +63,12 @@ class CookieProvider:
         changed: Callable[[bool], None] = lambda up: None,  # noqa: ARG005 - the default ignores it
     ) -> None:
         self._topics = Topics(settings.topics)
-        self._takes = _accepts(settings)
+        self._accepts = _accepts(settings)
         self._clock = clock
         self._observe = observe
-        self._asker = ProviderClient(settings.url, settings.timeout, clock, observe, changed)
-        self._shared = SingleFlight(clock)
-        self._stamps: Recent[float] = Recent(READINGS)
+        self._client = ProviderClient(settings.url, settings.timeout, clock, observe, changed)
+        self._answers = SingleFlight(clock)
+        self._first_seen: Recent[float] = Recent(READINGS)
         self._confirmed: Recent[float] = Recent(STAMPS)
         self._key = secrets.token_bytes(32)
         self._closed = False
@@ -103,7 +103,7 @@ class CookieProvider:
         """
         answer = await self._answer(cookies, _ME, max_age)
         if answer.user is None:
-            if not self._takes(cookies.strip(" \t")):
+            if not self._accepts(cookies.strip(" \t")):
                 raise CommandError(ErrorKind.AUTHENTICATION_FAILED, detail="cookie_form")
             detail = "the identity provider does not know the cookie"
             raise CommandError(ErrorKind.AUTHENTICATION_FAILED, detail=detail)
@@ -126,15 +126,15 @@ class CookieProvider:
     async def aclose(self) -> None:
         """Stop asking, cancel the running calls, and close the connections."""
         self._closed = True
-        await self._shared.aclose()
-        await self._asker.aclose()
+        await self._answers.aclose()
+        await self._client.aclose()
 
     async def _answer(
         self, cookies: str, question: ProviderQuestion, max_age: float | None
     ) -> ProviderAnswer:
         """Return a definite answer: OK or UNAUTHORIZED."""
         cookies = cookies.strip(" \t")
-        if not self._takes(cookies):
+        if not self._accepts(cookies):
             # It cannot be sent, or may be another spelling of a revoked cookie: do not ask the provider.
             self._observe(ProviderResult.UNAUTHORIZED, 0.0)
             return ProviderAnswer(ProviderResult.UNAUTHORIZED)
@@ -150,15 +150,15 @@ class CookieProvider:
         if self._closed:
             raise Unavailable("identity provider: closed")
         key = self._digest(question.path.encode(), cookies)
-        kept = self._shared.kept(key, max_age)
-        if kept is not None:
-            return kept
-        call = self._shared.flight(key, max_age)
+        cached = self._answers.cached(key, max_age)
+        if cached is not None:
+            return cached
+        call = self._answers.running(key, max_age)
         if call is None:
-            refusal = self._asker.refusal()
+            refusal = self._client.refusal()
             if refusal is not None:
                 return refusal
-            call = self._shared.begin(key, lambda: self._ask(cookies, question), question.brief)
+            call = self._answers.begin(key, lambda: self._ask(cookies, question), question.brief)
         # asyncio.wait, not await: a cancelled caller must not cancel the call of the others.
         await asyncio.wait((call,))
         if call.cancelled():
@@ -170,7 +170,7 @@ class CookieProvider:
         # The whole header counts: a single cookie without meaning may appear in any user's header.
         header = self._digest(b"", cookies)
         known = self._confirmed.get(header) is not None
-        answer = await self._asker.ask(cookies, question, known=known)
+        answer = await self._client.ask(cookies, question, known=known)
         if answer.user is None:
             if question is _ME and answer.result is ProviderResult.UNAUTHORIZED and known:
                 self._confirmed.put(header, 0.0)
@@ -187,19 +187,19 @@ class CookieProvider:
         A revocation covers cookies that were issued before it. So each cookie has its own time: if the whole
         header had one, a revoked cookie would look new with another cookie or another spelling beside it.
         """
-        found = jar.spellings(cookies)
+        found = forms.spellings(cookies)
         return min(self._issued_one(name, values, subject, now) for name, values in found)
 
     def _issued_one(self, name: bytes, values: frozenset[bytes], subject: str, now: float) -> float:
         """Return when one cookie was issued: the earliest time of any reading of its value."""
         keys = [self._digest(subject.encode(), name + b"=" + value) for value in values]
-        stamps = [self._stamps.get(key) for key in keys]
+        stamps = [self._first_seen.get(key) for key in keys]
         first = min((stamp for stamp in stamps if stamp is not None), default=now)
         for key, stamp in zip(keys, stamps, strict=True):
             if stamp is None:
                 # A new reading gets the time of the oldest reading of the same cookie.
-                self._stamps.put(key, first)
-        return min(jar.issued(value, min(first, now)) for value in values)
+                self._first_seen.put(key, first)
+        return min(forms.issued(value, min(first, now)) for value in values)
 
     def _digest(self, about: bytes, cookies: bytes) -> bytes:
         """Return a keyed hash as a cache key. `about` contains no NUL, so the parts cannot be confused."""

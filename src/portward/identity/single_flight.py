@@ -45,14 +45,14 @@ class Recent(Generic[V]):
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class _CachedAnswer:
     answer: ProviderAnswer
     asked: float
     until: float
 
 
 @dataclass(frozen=True, slots=True)
-class _Flight:
+class _RunningCall:
     task: asyncio.Task[ProviderAnswer]
     asked: float
 
@@ -62,26 +62,26 @@ class SingleFlight:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._kept: Recent[_Kept] = Recent(KEPT)
-        self._flights: dict[bytes, _Flight] = {}
+        self._cached: Recent[_CachedAnswer] = Recent(KEPT)
+        self._running: dict[bytes, _RunningCall] = {}
         self._tasks: set[asyncio.Task[ProviderAnswer]] = set()
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._cached)
 
-    def kept(self, key: bytes, max_age: float | None = None) -> ProviderAnswer | None:
+    def cached(self, key: bytes, max_age: float | None = None) -> ProviderAnswer | None:
         """Return a cached answer that is still valid and was asked for at most `max_age` seconds ago."""
-        kept = self._kept.get(key)
-        if kept is None or self._clock.monotonic() >= kept.until:
+        cached = self._cached.get(key)
+        if cached is None or self._clock.monotonic() >= cached.until:
             return None
-        return kept.answer if self._young(kept.asked, max_age) else None
+        return cached.answer if self._recent_enough(cached.asked, max_age) else None
 
-    def flight(
+    def running(
         self, key: bytes, max_age: float | None = None
     ) -> asyncio.Task[ProviderAnswer] | None:
         """Return the running call that started at most `max_age` seconds ago."""
-        flight = self._flights.get(key)
-        return flight.task if flight and self._young(flight.asked, max_age) else None
+        call = self._running.get(key)
+        return call.task if call and self._recent_enough(call.asked, max_age) else None
 
     def begin(
         self,
@@ -95,12 +95,12 @@ class SingleFlight:
         """
         asked = self._clock.monotonic()
         task = asyncio.ensure_future(self._run(key, call, asked, brief))
-        flight = self._flights[key] = _Flight(task, asked)
+        begun = self._running[key] = _RunningCall(task, asked)
         self._tasks.add(task)
-        task.add_done_callback(lambda _: self._landed(key, flight))
+        task.add_done_callback(lambda _: self._finished(key, begun))
         return task
 
-    def _young(self, asked: float, max_age: float | None) -> bool:
+    def _recent_enough(self, asked: float, max_age: float | None) -> bool:
         return max_age is None or self._clock.monotonic() - asked <= max_age
 
     async def _run(
@@ -112,17 +112,17 @@ class SingleFlight:
     ) -> ProviderAnswer:
         answer = await call()
         positive = answer.result is ProviderResult.OK
-        known = self._kept.get(key)
+        known = self._cached.get(key)
         # An earlier call must not replace the answer of a later one.
         if (positive or answer.result in brief) and (known is None or known.asked <= asked):
             seconds = POSITIVE if positive else NEGATIVE
-            self._kept.put(key, _Kept(answer, asked, self._clock.monotonic() + seconds))
+            self._cached.put(key, _CachedAnswer(answer, asked, self._clock.monotonic() + seconds))
         return answer
 
-    def _landed(self, key: bytes, flight: _Flight) -> None:
-        self._tasks.discard(flight.task)
-        if self._flights.get(key) is flight:
-            del self._flights[key]
+    def _finished(self, key: bytes, call: _RunningCall) -> None:
+        self._tasks.discard(call.task)
+        if self._running.get(key) is call:
+            del self._running[key]
 
     async def aclose(self) -> None:
         """Cancel the running calls."""

@@ -1,4 +1,4 @@
-"""Time that stands still until it is told to leap."""
+"""A clock for tests: time passes only when a test advances it."""
 
 import heapq
 from collections.abc import Callable

@@ -90,7 +90,7 @@ class MemoryClient:
         return self._session
 
     def attach(self, session: TransportCallbacks) -> None:
-        """Remember whom to tell."""
+        """Set the session that is called for what the peer does."""
         self._session = session
 
     def send(self, message: Any) -> None:
