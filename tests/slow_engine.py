@@ -90,7 +90,7 @@ def call_name(port: str, method: str, args: tuple[Any, ...]) -> str:
     """The name of a call: that of the method, and for an entry by key what it is about."""
     if port != "kv":
         return f"{port}.{method}"
-    key: Key = args[0] if isinstance(args[0], Key) else args[0][0]
+    key: Key = args[0] if isinstance(args[0], Key) else args[0][0]  # or the first of several
     return f"kv.{method} {key.family}"
 
 

@@ -254,6 +254,17 @@ class LeaseKey(NamedTuple):
     values: Key | None = None
 
 
+class IndexKey(NamedTuple):
+    """Name of an index for reading. The record of a member has in the group the name `base` with the member.
+
+    `until` is an index with the same members, whose scores are the Unix times when their records end.
+    """
+
+    key: Key
+    base: str = ":"
+    until: Key | None = None
+
+
 NEWEST = math.inf
 """A score above all others of an index."""
 
@@ -357,13 +368,11 @@ class KeyValue(Protocol):
         """
 
     async def indexed(
-        self, index: Key, base: str, fields: tuple[str, ...], low: float, until: Key | None = None
+        self, index: IndexKey, fields: tuple[str, ...], low: float, limit: int = 0
     ) -> list[tuple[str, dict[str, bytes]]]:
         """The members of an index that score `low` or more, the lowest first, with fields of their records.
 
-        The record of a member is in the index's group, and its name is `base` with the member. A member
-        without its record is left out. `until` is an index with the same members, whose scores are the Unix
-        times when their records end.
+        A member without its record is left out. With a `limit` there are not more.
         """
 
     # -- leases: members that are valid for a time

@@ -236,7 +236,11 @@ class Node:
             {**self.rights_events.handlers, **self.survey.handlers},
         )
         await self.engine.start(events)
-        await self.context.stores.start()
+        try:
+            await self.context.stores.start()
+        except BaseException:
+            await self.engine.stop()
+            raise
         self.telemetry.metrics.engine_up.set(self.engine.healthy)
         self.maintenance.start()
         self._audit_exporter.start()

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from portward.engines.port import NEWEST, Change, Engine, IndexEntry, Key, LeaseKey
+from portward.engines.port import NEWEST, Change, Engine, IndexEntry, IndexKey, Key, LeaseKey
 
 THING = Key(":a", "things")
 INDEX = Key("-index", "things")
@@ -83,7 +83,7 @@ class KeyValueContract:
         change = Change(set={"a": b"1"}, when={"a": b"0"}, indexes=(entry,), read=("a",))
         assert await engine.kv.update(THING, change) == (False, {})
         assert not await engine.kv.exists(THING)
-        assert await engine.kv.indexed(INDEX, ":", ("a",), 0.0) == []
+        assert await engine.kv.indexed(IndexKey(INDEX), ("a",), 0.0) == []
 
     async def test_a_record_expires(self, engine: Engine, leap: Callable[[float], None]) -> None:
         """A record is absent after its time, which a later update replaces or leaves as it is."""
@@ -109,11 +109,14 @@ class KeyValueContract:
             entry = IndexEntry(INDEX, name, score)
             change = Change(set={"n": name.encode(), "x": b"x"}, indexes=(entry,))
             await engine.kv.update(Key(f":{name}", "things"), change)
-        found = await engine.kv.indexed(INDEX, ":", ("n", "none"), 2.0)
+        found = await engine.kv.indexed(IndexKey(INDEX), ("n", "none"), 2.0)
         assert found == [("b", {"n": b"b"}), (MARKS, {"n": MARKS.encode()})]
+        assert await engine.kv.indexed(IndexKey(INDEX), ("n", "x"), 0.0, 1) == [
+            ("a", {"n": b"a", "x": b"x"})
+        ]
         await engine.kv.update(THING, Change(set={}, indexes=(IndexEntry(INDEX, "a", 9.0),)))
         await engine.kv.update(THING, Change(set={}, indexes=(IndexEntry(INDEX, "b", None),)))
-        found = await engine.kv.indexed(INDEX, ":", ("n",), float("-inf"))
+        found = await engine.kv.indexed(IndexKey(INDEX), ("n",), float("-inf"))
         assert [member for member, _ in found] == [MARKS, "a"]
 
     async def test_an_index_ends_with_its_records(self, engine: Engine) -> None:
@@ -121,7 +124,7 @@ class KeyValueContract:
         entry = IndexEntry(INDEX, "a", 1.0)
         await engine.kv.update(THING, Change(set={"n": b"1"}, ttl=60.0, indexes=(entry,)))
         await engine.kv.delete(THING)
-        assert await engine.kv.indexed(INDEX, ":", ("n",), 0.0) == []
+        assert await engine.kv.indexed(IndexKey(INDEX), ("n",), 0.0) == []
 
     async def test_a_full_index_refuses(self, engine: Engine) -> None:
         """With a limit nothing is changed when there is no place; members up to the floor make place."""
@@ -136,7 +139,7 @@ class KeyValueContract:
         assert not await add("c", 3.0, 0.5)
         assert not await engine.kv.exists(Key(":c", "things"))
         assert await add("c", 3.0, 1.0)
-        found = await engine.kv.indexed(INDEX, ":", ("n",), 0.0)
+        found = await engine.kv.indexed(IndexKey(INDEX), ("n",), 0.0)
         assert [member for member, _ in found] == ["b", "c"]
 
     async def test_an_index_evicts_fields(self, engine: Engine) -> None:

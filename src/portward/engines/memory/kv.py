@@ -7,7 +7,7 @@ from math import inf
 from typing import Final
 
 from portward.engines.memory.leases import MemoryLeases
-from portward.engines.port import NEWEST, Change, IndexEntry, Key, KeyValueFull
+from portward.engines.port import NEWEST, Change, IndexEntry, IndexKey, Key, KeyValueFull
 from portward.model.clock import Clock
 
 MAX_RECORDS: Final = 250_000
@@ -172,21 +172,16 @@ class MemoryKeyValue(MemoryLeases):
             self._drop(oldest)
 
     async def indexed(
-        self,
-        index: Key,
-        base: str,
-        fields: tuple[str, ...],
-        low: float,
-        until: Key | None = None,  # noqa: ARG002 - the port's: a member ends with its record here
+        self, index: IndexKey, fields: tuple[str, ...], low: float, limit: int = 0
     ) -> list[tuple[str, dict[str, bytes]]]:
         """The members of an index that score `low` or more, with fields of their records."""
-        members = sorted(self._indexes.get(index, {}).items(), key=lambda each: each[1])
+        members = sorted(self._indexes.get(index.key, {}).items(), key=lambda each: each[1])
         found = [
-            (member, self._read(index._replace(name=base + member), fields))
+            (member, self._read(index.key._replace(name=index.base + member), fields))
             for member, score in members
             if score >= low
         ]
-        return [(member, record) for member, record in found if record]
+        return [(member, record) for member, record in found if record][: limit or None]
 
     # -- names and lists
 

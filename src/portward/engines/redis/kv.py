@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
-from portward.engines.port import NEWEST, Change, IndexEntry, Key, LeaseKey
+from portward.engines.port import NEWEST, Change, IndexEntry, IndexKey, Key, LeaseKey
 from portward.engines.redis.commands import together
 from portward.engines.redis.context import RedisContext
 from portward.engines.redis.scripts import script
@@ -80,11 +80,14 @@ class RedisKeyValue:
         return bool(done), _fields(change.read, values)
 
     async def indexed(
-        self, index: Key, base: str, fields: tuple[str, ...], low: float, until: Key | None = None
+        self, index: IndexKey, fields: tuple[str, ...], low: float, limit: int = 0
     ) -> list[tuple[str, dict[str, bytes]]]:
         """The members of an index that score `low` or more, with fields of their records."""
-        words = (repr(low), self._entry(index._replace(name=base)), *fields)
-        found = await self._commands.run(_INDEXED, self._names_of((index, until)), words, bulk=True)
+        base = self._entry(index.key._replace(name=index.base))
+        words = (repr(low), limit or -1, base, *fields)
+        found = await self._commands.run(
+            _INDEXED, self._names_of((index.key, index.until)), words, bulk=True
+        )
         return [
             (member.decode("utf-8", "replace"), _fields(fields, values)) for member, values in found
         ]

@@ -7,7 +7,7 @@ from typing import Final
 
 from portward.engines.json_codec import decoder, encode
 from portward.engines.memory.leases import MemoryLeases
-from portward.engines.port import NEWEST, Change, IndexEntry, Key
+from portward.engines.port import NEWEST, Change, IndexEntry, IndexKey, Key
 from portward.engines.sqlite.store import SqliteStore
 from portward.engines.sqlite.values import PUT, get, name_of
 from portward.model.clock import Clock
@@ -32,9 +32,10 @@ _SURPLUS: Final = (
     " LIMIT max(0, (SELECT count(*) FROM records WHERE cache = 1) - ?))"
 )
 _INDEXED: Final = (
-    "SELECT member, name, value FROM members JOIN records ON number = members.record"
-    " JOIN fields ON fields.record = number"
-    " WHERE list = ? AND score >= ? AND coalesce(until, 9e999) > ? ORDER BY score, member"
+    "SELECT member, name, value FROM"
+    " (SELECT member, score, number FROM members JOIN records ON number = members.record"
+    " WHERE list = ? AND score >= ? AND coalesce(until, 9e999) > ? ORDER BY score, member LIMIT ?)"
+    " JOIN fields ON fields.record = number ORDER BY score, member"
 )
 _PREPEND: Final = "INSERT INTO lists (key, value) VALUES (?, ?)"
 _TRIM: Final = (
@@ -113,15 +114,10 @@ class SqliteKeyValue(MemoryLeases):
         return await self._store.write(lambda db: _update(db, name_of(key), change, now))
 
     async def indexed(
-        self,
-        index: Key,
-        base: str,  # noqa: ARG002 - the port's: the rows of members name their records
-        fields: tuple[str, ...],
-        low: float,
-        until: Key | None = None,  # noqa: ARG002 - the port's: a member ends with its record here
+        self, index: IndexKey, fields: tuple[str, ...], low: float, limit: int = 0
     ) -> list[tuple[str, dict[str, bytes]]]:
         """The members of an index that score `low` or more, with fields of their records."""
-        values = (name_of(index), low, self._clock.time())
+        values = (name_of(index.key), low, self._clock.time(), limit or -1)
         rows = await self._store.read(lambda db: db.execute(_INDEXED, values).fetchall())
         found: dict[str, dict[str, bytes]] = {}
         for member, name, value in rows:

@@ -5,7 +5,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from portward.engines.json_codec import MALFORMED, decoder, encode
-from portward.engines.port import Change, EngineUnavailable, IndexEntry, Key, KeyValue
+from portward.engines.port import Change, EngineUnavailable, IndexEntry, IndexKey, Key, KeyValue
 from portward.model.approval import Approval, Verdict
 from portward.model.channel import Channel
 from portward.model.clock import Clock
@@ -62,7 +62,7 @@ class Approvals:
     async def pending(self, channel: Channel) -> tuple[Approval, ...]:
         """Requests of a channel that can still be decided, the oldest first."""
         now = self._clock.time()
-        found = await self._kv.indexed(_waiting(channel), ":", _FIELDS, now)
+        found = await self._kv.indexed(IndexKey(_waiting(channel)), _FIELDS, now)
         read = (_read(fields) for _, fields in found)
         pending = (each for each in read if each is not None and each.pending(now))
         return tuple(sorted(pending, key=lambda approval: approval.created_at))

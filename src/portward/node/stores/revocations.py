@@ -11,7 +11,15 @@ from contextlib import suppress
 from math import inf
 from typing import Final
 
-from portward.engines.port import Change, EngineUnavailable, IndexEntry, Key, KeyValue, KeyValueFull
+from portward.engines.port import (
+    Change,
+    EngineUnavailable,
+    IndexEntry,
+    IndexKey,
+    Key,
+    KeyValue,
+    KeyValueFull,
+)
 from portward.model.clock import Clock
 from portward.model.identity import Identity
 from portward.model.revocation import Revocation, RevocationKind, identity_keys
@@ -24,6 +32,7 @@ MAX_ALL: Final = 100_000
 _GROUP: Final = "revoked"
 _AT: Final = Key(":at", _GROUP)
 _UNTIL: Final = Key(":until", _GROUP)
+_BY_TIME: Final = IndexKey(_AT, until=_UNTIL)
 _FIELDS: Final = ("at", "until")
 _ATTEMPTS: Final = 16
 _TOGETHER: Final = 256
@@ -47,10 +56,10 @@ class Revocations:
         """Whether those in memory are all there are."""
 
     async def load(self) -> None:
-        """Read all revocations, where no other process writes the store."""
+        """Read as many revocations as are held, where no other process writes the store."""
         if self._exclusive:
             self._complete = True
-            for revocation in await self._read_since(-inf):
+            for revocation in await self._read_since(-inf, MAX_ALL + 1):
                 self.hold(revocation)
 
     def hold(self, revocation: Revocation) -> None:
@@ -143,9 +152,9 @@ class Revocations:
             self.hold(revocation)
         return found
 
-    async def _read_since(self, at: float) -> tuple[Revocation, ...]:
+    async def _read_since(self, at: float, limit: int = 0) -> tuple[Revocation, ...]:
         found: list[Revocation] = []
-        for name, fields in await self._kv.indexed(_AT, ":", _FIELDS, at, _UNTIL):
+        for name, fields in await self._kv.indexed(_BY_TIME, _FIELDS, at, limit):
             kind, _, value = name.partition(":")
             with suppress(ValueError, KeyError):
                 found.append(Revocation(RevocationKind(kind), value, *_times(fields)))

@@ -1,6 +1,6 @@
 -- Members of an index with fields of their records; members without a record are removed.
 -- KEYS: index, and perhaps one of when the members end (Unix s)
--- ARGV: lowest score, key of a record before the member, fields
+-- ARGV: lowest score, how many at most (-1 for all), key of a record before the member, fields
 local function encoded(text)
   return (string.gsub(text, "[^A-Za-z0-9_.~:@/+,;=!$&'()|-]", function(character)
     return string.format('%%%02X', string.byte(character))
@@ -15,10 +15,10 @@ if KEYS[2] then
   end
 end
 local found = {}
-for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], ARGV[1], '+inf')) do
-  local record = ARGV[2] .. encoded(member)
+for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], ARGV[1], '+inf', 'LIMIT', 0, ARGV[2])) do
+  local record = ARGV[3] .. encoded(member)
   if redis.call('EXISTS', record) == 1 then
-    found[#found + 1] = {member, redis.call('HMGET', record, unpack(ARGV, 3))}
+    found[#found + 1] = {member, redis.call('HMGET', record, unpack(ARGV, 4))}
   else
     redis.call('ZREM', KEYS[1], member)
   end
