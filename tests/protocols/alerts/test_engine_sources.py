@@ -205,7 +205,7 @@ def test_a_loop_that_is_gone() -> None:
 
     connection = asyncio.run(run())
     connection._closing = False
-    connection._hear("events", hold(1))
+    connection._on_report("events", hold(1))
     assert connection.received == 1
 
 

@@ -113,7 +113,7 @@ class EngineConnection(ABC):
         except Exception as error:  # noqa: BLE001 - a payload may be an object with its own code
             return AnalysisReport(malformed=1, reason=f"reading it raised {type(error).__name__}")
 
-    def _tell_malformed(self, count: int, reason: str) -> None:
+    def _record_malformed(self, count: int, reason: str) -> None:
         self._node.telemetry.record(Event.ANALYSIS_MALFORMED, count=count, detail=reason)
 
     def _give_up(self, count: int, reason: str) -> None:
@@ -132,7 +132,7 @@ class EngineConnection(ABC):
             if fault.kind in _OWN_FAULT:
                 with self._lock:
                     self.malformed += 1
-                self._tell_malformed(1, fault.kind.code)
+                self._record_malformed(1, fault.kind.code)
             else:
                 self._give_up(1, fault.kind.code)
         except Exception as error:  # noqa: BLE001 - one alert must not end the connection

@@ -29,12 +29,12 @@ class EmitterConnection(EngineConnection):
         super().__init__(node, namespace, send)
         self._engine = engine
         self._queue: deque[Publish] = deque()
-        self._unsaid = 0
+        self._unreported = 0
         self._unread = 0
         self._reason = ""
         self._wanted = asyncio.Event()
         self._woken = False
-        self._handlers = {event: partial(self._hear, event) for event in EVENTS}
+        self._handlers = {event: partial(self._on_report, event) for event in EVENTS}
         try:
             for event, handler in self._handlers.items():
                 engine.on(event, handler)
@@ -43,7 +43,7 @@ class EmitterConnection(EngineConnection):
             self._leave()
             raise
 
-    def _hear(self, event: str, *arguments: Any, **_: Any) -> None:
+    def _on_report(self, event: str, *arguments: Any, **_: Any) -> None:
         """Receive one report, in any thread."""
         reading = self._read(event, arguments[0] if arguments else None)
         with self._lock:
@@ -62,7 +62,7 @@ class EmitterConnection(EngineConnection):
         self._queued += len(fits)
         lost = len(reading.alerts) - len(fits)
         self.lost += lost
-        self._unsaid += lost
+        self._unreported += lost
         if reading.malformed:
             self.malformed += reading.malformed
             self._unread += reading.malformed
@@ -101,19 +101,19 @@ class EmitterConnection(EngineConnection):
                 return
 
     async def _empty(self) -> None:
-        self._tell()
+        self._record_counts()
         while self._queue:
             await self._deliver(self._queue.popleft())
 
-    def _tell(self) -> None:
+    def _record_counts(self) -> None:
         """Record what the handlers only counted, because they may run in another thread."""
         with self._lock:
             unread, self._unread = self._unread, 0
-            unsaid, self._unsaid = self._unsaid, 0
+            unreported, self._unreported = self._unreported, 0
         if unread:
-            self._tell_malformed(unread, self._reason)
-        if unsaid:
-            self._node.telemetry.record(Event.ANALYSIS_LOST, count=unsaid, reason="queue_full")
+            self._record_malformed(unread, self._reason)
+        if unreported:
+            self._node.telemetry.record(Event.ANALYSIS_LOST, count=unreported, reason="queue_full")
 
 
 class IteratorConnection(EngineConnection):
@@ -154,7 +154,7 @@ class IteratorConnection(EngineConnection):
         reading = self._read(*item) if pair else AnalysisReport(malformed=1, reason="not a pair")
         if reading.malformed:
             self.malformed += reading.malformed
-            self._tell_malformed(reading.malformed, reading.reason)
+            self._record_malformed(reading.malformed, reading.reason)
         self._queued += len(reading.alerts)
         for command in reading.alerts:
             await self._deliver(command)

@@ -21,10 +21,10 @@ from portward.model.limits import HISTORY_LIMIT
 from portward.model.position import Position
 from portward.model.publication import Publication
 from portward.model.replies import Push, Reply
-from portward.node.sessions import ClientProtocol
 from portward.protocols.alerts import call_ids, encode, record
 from portward.protocols.alerts import messages as wire
 from portward.protocols.alerts.call_ids import CallIds
+from portward.protocols.base import JsonProtocol
 from portward.security import strict_json
 
 DEFAULT_LIMIT: Final = 50
@@ -35,7 +35,7 @@ LEFT: Final = 1000
 _NUMERIC: Final = re.compile(r"\s*\d+(?:\.\d+)?\s*", re.ASCII)
 
 
-class AlertsProtocol(ClientProtocol):
+class AlertsProtocol(JsonProtocol):
     """A call `c1` is the channel `<namespace>:c1`."""
 
     name = "alerts"
@@ -54,18 +54,6 @@ class AlertsProtocol(ClientProtocol):
             "refresh": (wire.AlertsRefresh, self._refresh),
         }
 
-    def decode(self, payload: bytes, binary: bool) -> Command:  # noqa: ARG002 - text only, see `binary`
-        """Decode one message. See `ClientProtocol.decode`."""
-        message = strict_json.parse(payload)
-        identifier = strict_json.identifier(message)
-        try:
-            return self._decode(message, identifier)
-        except msgspec.ValidationError:
-            raise CommandError(ErrorKind.INVALID_STRUCTURE, command_id=identifier) from None
-        except CommandError as fault:
-            fault.command_id = identifier
-            raise
-
     def reply(self, command: Command, reply: Reply, now: int) -> bytes | None:
         """Encode the answer to a command. See `ClientProtocol.reply`."""
         return encode.reply(command, reply, now, self._ids)
@@ -82,9 +70,10 @@ class AlertsProtocol(ClientProtocol):
         """Encode a push. See `ClientProtocol.push`."""
         return encode.push(push, self._ids)
 
-    def _decode(self, message: Any, identifier: str | int | None) -> Command:
+    def read(self, message: Any, identifier: str | int | None) -> Command:
+        """Return the command of a message. See `JsonProtocol.read`."""
         kind = message.get("type") if isinstance(message, dict) else None
-        if not isinstance(kind, str) or ("id" in message and identifier is None):
+        if not isinstance(kind, str):
             raise CommandError(ErrorKind.INVALID_STRUCTURE)
         schema, build = self._readers.get(kind, (None, None))
         if schema is None or build is None:

@@ -97,36 +97,38 @@ def write(
 
 def urgency(publication: Publication) -> int:
     """The rank of an alert's severity; the lowest for a publication that was not written as an alert."""
-    said = publication.data
-    severity = said.get("severity") if isinstance(said, dict) and said.keys() == _KEYS else None
+    content = publication.data
+    severity = (
+        content.get("severity") if isinstance(content, dict) and content.keys() == _KEYS else None
+    )
     return _SEVERITIES.index(severity) if severity in _SEVERITIES else 0
 
 
 def read(channel: Channel, publication: Publication, epoch: str) -> Alert:
     """Read the alert of a publication; one that was not written as an alert gets low severity."""
     call = publication.origin or channel
-    said = publication.data
-    if not _written(said, call):
-        data = said if isinstance(said, dict) else {"value": said}
-        said = {"callId": call_ids.decode(call), "severity": Severity.LOW, "data": data}
+    content = publication.data
+    if not _written(content, call):
+        data = content if isinstance(content, dict) else {"value": content}
+        content = {"callId": call_ids.decode(call), "severity": Severity.LOW, "data": data}
     return Alert(
         id=alert_id(publication.id),
         timestamp=publication.time,
-        call_id=said["callId"],
+        call_id=content["callId"],
         type=publication.type or _UNTYPED,
-        severity=Severity(said["severity"]),
-        data=said["data"],
+        severity=Severity(content["severity"]),
+        data=content["data"],
         offset=publication.offset,
         epoch=epoch,
     )
 
 
-def _written(said: Any, call: Channel) -> bool:
+def _written(content: Any, call: Channel) -> bool:
     """Whether the data have the form that :func:`write` gives, and name the call of their channel."""
     return (
-        isinstance(said, dict)
-        and said.keys() == _KEYS
-        and call_ids.encode(call.namespace, said["callId"]) == call
-        and said["severity"] in _SEVERITIES
-        and isinstance(said["data"], dict)
+        isinstance(content, dict)
+        and content.keys() == _KEYS
+        and call_ids.encode(call.namespace, content["callId"]) == call
+        and content["severity"] in _SEVERITIES
+        and isinstance(content["data"], dict)
     )

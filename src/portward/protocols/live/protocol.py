@@ -19,7 +19,7 @@ from portward.model.disconnects import Disconnect
 from portward.model.errors import RATE_FAULTS, CommandError, ErrorKind
 from portward.model.position import Position
 from portward.model.replies import Push, Reply
-from portward.node.sessions import ClientProtocol
+from portward.protocols.base import JsonProtocol
 from portward.protocols.live import messages as wire
 from portward.protocols.message import StreamPosition, json_details, optional
 from portward.security import strict_json
@@ -47,7 +47,7 @@ class HandOver(Command, frozen=True):
     data: Any
 
 
-class LiveProtocol(ClientProtocol):
+class LiveProtocol(JsonProtocol):
     """A topic `event:1` is the channel `<namespace>:event:1`.
 
     While `hands_over()` is true every message is for the application's own handler.
@@ -65,23 +65,14 @@ class LiveProtocol(ClientProtocol):
 
     # -- decoding
 
-    def decode(self, payload: bytes, binary: bool) -> Command:  # noqa: ARG002 - text only, see `binary`
+    def decode(self, payload: bytes, binary: bool) -> Command:
         """Decode one message. See `ClientProtocol.decode`."""
-        message = strict_json.parse(payload)
         if self._hands_over():
-            return HandOver(data=message)
-        identifier = strict_json.identifier(message)
-        try:
-            return self._decode(message, identifier)
-        except msgspec.ValidationError:
-            raise CommandError(ErrorKind.INVALID_STRUCTURE, command_id=identifier) from None
-        except CommandError as fault:
-            fault.command_id = identifier
-            raise
+            return HandOver(data=strict_json.parse(payload))
+        return super().decode(payload, binary)
 
-    def _decode(self, message: Any, identifier: str | int | None) -> Command:
-        if isinstance(message, dict) and "id" in message and identifier is None:
-            raise CommandError(ErrorKind.INVALID_STRUCTURE)
+    def read(self, message: Any, identifier: str | int | None) -> Command:
+        """Return the command of a message. See `JsonProtocol.read`."""
         kind = message.get("type") if isinstance(message, dict) else None
         schema = _READ.get(kind) if isinstance(kind, str) else None
         if schema is None:

@@ -148,13 +148,13 @@ class UpstreamConnection:
         try:
             self._socket.leave()
             async with asyncio.timeout(CLOSE_TIME):
-                await self._say(code)
+                await self._send_close(code)
         except TimeoutError:
             pass
         finally:
             self.drop()
 
-    async def _say(self, code: int) -> None:
+    async def _send_close(self, code: int) -> None:
         try:
             await self._socket.close(code)
         except ProtocolError:
