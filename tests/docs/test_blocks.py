@@ -158,6 +158,10 @@ EXEMPT: Final[Mapping[tuple[str, str], str]] = {
     ): "takes half an hour; tests/bench/test_quick.py runs the smallest part",
     (
         "performance.md",
+        "bench/compare.py",
+    ): "needs a second checkout; tests/bench/test_compare.py runs its parts",
+    (
+        "performance.md",
         "--fill docs",
     ): "rewrites the page itself; tests/bench/test_report.py fills a copy",
     (

@@ -11,7 +11,7 @@ Nothing waits for real time: give it a :class:`FakeClock` and let it leap.
 import asyncio
 import io
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -20,7 +20,7 @@ from portward.model.channel import Channel
 from portward.model.clock import Clock
 from portward.model.limits import OUTBOX_BYTES
 from portward.model.request import RequestHead, by_name
-from portward.node.sessions import TransportCallbacks, both
+from portward.node.sessions import SentCallbacks, TransportCallbacks
 from portward.settings import Settings
 from portward.telemetry.telemetry import make_telemetry
 from portward.testing.clock import FakeClock
@@ -56,7 +56,7 @@ def request(path: str = "/rooms", *, peer: str = "127.0.0.1", **headers: str) ->
     )
 
 
-class MemoryClient:
+class MemoryClient(SentCallbacks):
     """One connection. Implements `node.sessions.Transport`, and speaks for the peer.
 
     `received` holds every text message parsed, `binary` every binary one; `closed` is (code, reason)
@@ -66,7 +66,7 @@ class MemoryClient:
     def __init__(self) -> None:
         self.open = True
         self.compression = False
-        self._taken: Callable[[], object] | None = None
+        self._waiting = ()
         self.max_unsent = OUTBOX_BYTES
         self.received: list[Any] = []
         self.binary: list[bytes] = []
@@ -119,7 +119,7 @@ class MemoryClient:
         queue, self.queue = self.queue, []
         for message, _ in queue:
             self._take(message)
-        self._tell_taken()
+        self._report_sent()
 
     async def settle(self) -> None:
         """Let the gateway finish what it does in this turn of the loop."""
@@ -192,7 +192,7 @@ class MemoryClient:
     def abort(self) -> None:
         """Be gone, as soon as the gateway has finished what it is doing."""
         self.open = False
-        self._tell_taken()
+        self._report_sent()
         asyncio.get_running_loop().call_soon(self._lose, None)
 
     def _lose(self, code: int | None) -> None:
@@ -203,18 +203,6 @@ class MemoryClient:
     def unsent(self) -> int:
         """Bytes queued."""
         return sum(len(message.frame) for message, _ in self.queue)
-
-    def when_sent(self, then: Callable[[], object]) -> None:
-        """Call `then` once the queue is read, or all is over."""
-        if self.open and self.queue:
-            self._taken = both(self._taken, then)
-        else:
-            then()
-
-    def _tell_taken(self) -> None:
-        then, self._taken = self._taken, None
-        if then is not None:
-            then()
 
     def stale(self, now: float) -> bool:  # noqa: ARG002 - the port
         """Time does not age this queue."""

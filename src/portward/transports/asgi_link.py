@@ -8,7 +8,7 @@ from portward.model.channel import Channel
 from portward.model.clock import Clock, Timer
 from portward.model.disconnects import Disconnect
 from portward.model.limits import CLOSE_TIME, OUTBOX_AGE, OUTBOX_BYTES, UNAUTHENTICATED_MESSAGE
-from portward.node.sessions import TransportCallbacks, both
+from portward.node.sessions import SentCallbacks, TransportCallbacks
 from portward.wire.message import NO_STATUS, WireMessage
 from portward.wire.send_queue import SendQueue
 
@@ -20,7 +20,7 @@ _ABNORMAL: Final = 1006
 """Code that servers report when there was no close frame."""
 
 
-class AsgiLink:
+class AsgiLink(SentCallbacks):
     """Implements `node.sessions.Transport` and calls a `node.sessions.TransportCallbacks`.
 
     `write` only queues and `run` sends, so a slow peer shows in how long the server's `send` waits.
@@ -52,7 +52,7 @@ class AsgiLink:
         self._code: int | None = None
         self._over = asyncio.Event()
         self._slow = False
-        self._taken: Callable[[], object] | None = None
+        self._waiting = ()
         self._timer: Timer | None = None
         self._receiver: TransportCallbacks
 
@@ -103,7 +103,7 @@ class AsgiLink:
         """Close after what is queued."""
         if self.open:
             self.open = False
-            self._tell_taken()
+            self._report_sent()
             self._farewell = {"type": "websocket.close", "code": code, "reason": reason}
             self._timer = self._clock.call_later(CLOSE_TIME, self.abort)
             self._readable.set()
@@ -112,25 +112,13 @@ class AsgiLink:
     def abort(self) -> None:
         """Return the connection to the server, which drops it."""
         self.open = False
-        self._tell_taken()
+        self._report_sent()
         self._outbox.clear()
         self._over.set()
 
     def unsent(self) -> int:
         """Bytes the server has not taken, with the frame headers they would have had."""
         return self._outbox.size + self._sending
-
-    def when_sent(self, then: Callable[[], object]) -> None:
-        """Call `then` once the server has taken everything, or the connection is closed."""
-        if self.open and self.unsent():
-            self._taken = both(self._taken, then)
-        else:
-            then()
-
-    def _tell_taken(self) -> None:
-        then, self._taken = self._taken, None
-        if then is not None:
-            then()
 
     def stale(self, now: float) -> bool:
         """Whether the message being sent, or the oldest queued one, has waited too long."""
@@ -200,7 +188,7 @@ class AsgiLink:
                 while self._outbox:
                     await self._forward(self._outbox.pop(), send)
                 self._slow = False
-                self._tell_taken()
+                self._report_sent()
             await send(self._farewell)
         except Exception:  # noqa: BLE001 - a server may raise anything when its client is gone
             self.abort()

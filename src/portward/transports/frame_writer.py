@@ -7,14 +7,13 @@ at once that it is blocked, and later that it is empty. In between everything wa
 
 import asyncio
 import os
-from collections.abc import Callable
 from os import write as os_write
 from typing import Final
 
 from portward.model.channel import Channel
 from portward.model.clock import Clock
 from portward.model.limits import KIB, OUTBOX_AGE, OUTBOX_BYTES
-from portward.node.sessions import both
+from portward.node.sessions import SentCallbacks
 from portward.transports.picows_reader import FrameListener
 from portward.wire import message as frames
 from portward.wire.message import WireMessage
@@ -24,7 +23,7 @@ PROGRESS: Final = 32 * KIB
 """Bytes of a large frame that a peer has to take within `OUTBOX_AGE`."""
 
 
-class FrameWriter(FrameListener):
+class FrameWriter(SentCallbacks, FrameListener):
     """Writes frames. `descriptor` is the socket's, or -1 where the transport must write (TLS).
 
     `room` is how many bytes may wait.
@@ -43,8 +42,8 @@ class FrameWriter(FrameListener):
         "_room",
         "_since",
         "_slow",
-        "_taken",
         "_transport",
+        "_waiting",
         "open",
     )
 
@@ -66,7 +65,7 @@ class FrameWriter(FrameListener):
         self._since = 0.0
         self._left = 0
         self._room = room
-        self._taken: Callable[[], object] | None = None
+        self._waiting = ()
         self._outbox: SendQueue | None = None
         self._slow = False
         self._ping = False
@@ -113,18 +112,6 @@ class FrameWriter(FrameListener):
         queued = self._outbox.size if self._outbox is not None else 0
         return self._transport.get_write_buffer_size() + queued
 
-    def when_sent(self, then: Callable[[], object]) -> None:
-        """Call `then` once nothing is unsent, or the connection is closed."""
-        if self.open and self.unsent():
-            self._taken = both(self._taken, then)
-        else:
-            then()
-
-    def _tell_taken(self) -> None:
-        then, self._taken = self._taken, None
-        if then is not None:
-            then()
-
     def stale(self, now: float) -> bool:
         """Whether something has waited too long, in the transport or in the queue."""
         if not self._blocked:
@@ -154,8 +141,8 @@ class FrameWriter(FrameListener):
         self._blocked = False
         self._flush()
         self._direct = self.open and not self._blocked and self._descriptor >= 0
-        if self._taken is not None and not self._blocked:
-            self._tell_taken()
+        if self._waiting and not self._blocked:
+            self._report_sent()
 
     def cork(self) -> None:
         """Hold all output until `uncork`."""
@@ -182,7 +169,7 @@ class FrameWriter(FrameListener):
     def _shut(self) -> None:
         """Write no further messages."""
         self.open = self._direct = False
-        self._tell_taken()
+        self._report_sent()
 
     def _send(self, frame: bytes) -> None:
         """Write a frame; nothing may be waiting in the transport."""

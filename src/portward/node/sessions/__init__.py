@@ -38,9 +38,9 @@ from portward.node.sessions.subscription import Subscription
 from portward.node.sessions.timer_wheel import TimerWheel
 from portward.node.sessions.transport import (
     Admission,
+    SentCallbacks,
     Transport,
     TransportCallbacks,
-    both,
 )
 
 __all__ = [
@@ -70,13 +70,13 @@ __all__ = [
     "ReplyWriter",
     "RequestHandler",
     "ResponseSender",
+    "SentCallbacks",
     "Session",
     "Subscription",
     "TimerWheel",
     "Transport",
     "TransportCallbacks",
     "auto_created",
-    "both",
     "count_fault",
     "count_refusal",
     "eager_task",

@@ -58,16 +58,32 @@ class Transport(Protocol):
         """Apply the message size limit of the endpoint from now on."""
 
 
-def both(first: Callable[[], object] | None, second: Callable[[], object]) -> Callable[[], object]:
-    """Return one callable that calls both; the first may be None."""
-    if first is None:
-        return second
+class _WithCallbacks(Protocol):
+    """The attributes of a transport that has `SentCallbacks`."""
 
-    def call() -> None:
-        first()
-        second()
+    open: bool
+    _waiting: tuple[Callable[[], object], ...]
 
-    return call
+    def unsent(self) -> int:
+        """Return the number of bytes that were not taken yet."""
+
+
+class SentCallbacks:
+    """Mixin of transports: calls back once nothing is unsent. It has no slots of its own."""
+
+    __slots__ = ()
+
+    def when_sent(self: _WithCallbacks, then: Callable[[], object]) -> None:
+        """Call `then` once nothing is unsent, or the connection is closed."""
+        if self.open and self.unsent():
+            self._waiting = (*self._waiting, then)
+        else:
+            then()
+
+    def _report_sent(self: _WithCallbacks) -> None:
+        waiting, self._waiting = self._waiting, ()
+        for then in waiting:
+            then()
 
 
 class TransportCallbacks(Protocol):

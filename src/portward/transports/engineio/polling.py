@@ -8,7 +8,7 @@ from portward.model.channel import Channel
 from portward.model.clock import Clock
 from portward.model.disconnects import Disconnect
 from portward.model.limits import OUTBOX_AGE
-from portward.node.sessions import TransportCallbacks, both
+from portward.node.sessions import SentCallbacks, TransportCallbacks
 from portward.security.rate import gcra
 from portward.transports.deadlines import Deadlines, Waiter
 from portward.transports.engineio import responses
@@ -42,7 +42,7 @@ class Carried(Protocol):
         """Report that the connection is over."""
 
 
-class Polling:
+class Polling(SentCallbacks):
     """Implements `node.sessions.Transport` for as long as a session is carried by HTTP.
 
     At most one poll is pending. `limit` is the endpoint's message size in bytes, `room` what may wait
@@ -54,8 +54,24 @@ class Polling:
     """
 
     __slots__ = (
-        "_answered", "_clock", "_closing", "_flushing", "_link", "_mail", "_nooped", "_poll", "_since",
-        "_slow", "_taken", "_tat", "farewell", "open", "parting", "posts", "probe", "yielding",
+        "_answered",
+        "_clock",
+        "_closing",
+        "_flushing",
+        "_link",
+        "_mail",
+        "_nooped",
+        "_poll",
+        "_since",
+        "_slow",
+        "_tat",
+        "_waiting",
+        "farewell",
+        "open",
+        "parting",
+        "posts",
+        "probe",
+        "yielding",
     )  # fmt: skip
 
     compression = False
@@ -83,7 +99,7 @@ class Polling:
         self._answered: Request | None = None
         self._flushing = self._nooped = self._slow = False
         self._since = self._tat = 0.0
-        self._taken: Callable[[], object] | None = None
+        self._waiting = ()
 
     def begin(self, link: Carried) -> None:
         """Carry this session."""
@@ -201,18 +217,6 @@ class Polling:
         """Bytes that wait for a poll, or for the peer to take an answer."""
         return self._ahead() + self._mail.size
 
-    def when_sent(self, then: Callable[[], object]) -> None:
-        """Call `then` once nothing is unsent, or the connection is closed."""
-        if self.open and self.unsent():
-            self._taken = both(self._taken, then)
-        else:
-            then()
-
-    def _tell_taken(self) -> None:
-        then, self._taken = self._taken, None
-        if then is not None:
-            then()
-
     def stale(self, now: float) -> bool:
         """Whether an answer was not taken, or a message not polled, within its time."""
         late = now - self._since > OUTBOX_AGE and self._ahead() > 0
@@ -253,7 +257,7 @@ class Polling:
         """Take the last answer as received: the client polls again."""
         self._answered = None
         if not self._mail:
-            self._tell_taken()
+            self._report_sent()
 
     def _fail(self, ending: Disconnect, cause: str) -> responses.Response:
         self.cut()
@@ -315,7 +319,7 @@ class Polling:
         poll.respond(responses.body(engineio.write_body(messages)))
         if not self._ahead():
             self._answered = None
-            self._tell_taken()
+            self._report_sent()
 
     # The upgrade to a WebSocket.
 
@@ -339,15 +343,15 @@ class Polling:
 
     def hand_over(
         self,
-    ) -> tuple[list[tuple[WireMessage, Channel | None]], Callable[[], object] | None]:
-        """Leave the session to another carrier; returns what was not sent, and the `when_taken` callback."""
+    ) -> tuple[list[tuple[WireMessage, Channel | None]], tuple[Callable[[], object], ...]]:
+        """Leave the session to another carrier; returns what was not sent, and the waiting callbacks."""
         self.probe = None
         self.open = self.parting = self.yielding = False
         self._closing.remove(self)
         self._answer([engineio.NOOP])
         self.posts.drop(responses.BAD_REQUEST)
-        then, self._taken = self._taken, None
-        return self._mail.empty(), then
+        waiting, self._waiting = self._waiting, ()
+        return self._mail.empty(), waiting
 
     # The end.
 
@@ -367,5 +371,5 @@ class Polling:
         self._mail.clear()
         self._answer([engineio.CLOSE])
         self.posts.drop(responses.BAD_REQUEST)
-        self._tell_taken()
+        self._report_sent()
         asyncio.get_running_loop().call_soon(self._link.lost, code)

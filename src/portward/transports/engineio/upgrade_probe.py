@@ -147,12 +147,12 @@ class Probe:
     def _upgrade(self, socket: Transport) -> None:
         polling, link = self._polling, self._link
         self._deadlines.remove(self)
-        queued, awaited = polling.hand_over()
+        queued, waiting = polling.hand_over()
         self._payload_listener = payload_listener = PayloadListener(link, socket)
         self.count_frame, self.message = payload_listener.count_frame, payload_listener.message
         link.switch(socket, queued, polling.farewell, base64=self._base64)
-        if awaited is not None:
-            link.when_sent(awaited)
+        for then in waiting:
+            link.when_sent(then)
 
     def _give_up(self) -> None:
         self.close(Disconnect.PROTOCOL_ERROR.code, Disconnect.PROTOCOL_ERROR.reason)
