@@ -30,7 +30,7 @@ from tests.transports.running_listener import TEXT, Client, handshake, masked, u
 MESSAGE_CALLS = 70
 MESSAGE_MODULES = 29
 HANDSHAKE_CALLS = 130
-TOKEN_HANDSHAKE_CALLS = 290
+TOKEN_HANDSHAKE_CALLS = 270
 
 Call = tuple[str, str]
 """A module, and the qualified name of a function in it."""

@@ -143,12 +143,11 @@ class TokenVerifier:
         try:
             verified = tokens.verify(token, self._set, self.rules, self._clock.time())
         except TokenRefused as refused:
-            self._note(refused.ignored)
+            if refused.ignored:
+                self._ignored(refused.ignored)
             raise
-        self._note(verified.ignored)
-        self._watch.accepted(verified.absent)
+        if verified.ignored:
+            self._ignored(verified.ignored)
+        if self.rules.watched:
+            self._watch.accepted(verified.absent)
         return verified.identity
-
-    def _note(self, headers: tuple[str, ...]) -> None:
-        if headers:
-            self._ignored(headers)

@@ -111,7 +111,8 @@ class CredentialMemory:
         self._refused.pop(key, None)
         self._good.pop(key, None)
         self._good[key] = now + GOOD_TIME
-        _trim(self._good, self._capacity)
+        if len(self._good) > self._capacity:
+            _trim(self._good, self._capacity)
 
     def is_known(self, key: bytes, now: float) -> bool:
         """Return whether a credential was valid in the last day and was not refused since."""

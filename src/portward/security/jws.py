@@ -131,6 +131,8 @@ def _header(fields: dict[str, Any]) -> tuple[str, str | None, tuple[str, ...]]:
     kid = fields.get("kid")
     if "kid" in fields and not (isinstance(kid, str) and KID.match(kid)):
         raise TokenRefused(TokenReason.KEY)
+    if fields.keys().isdisjoint(_KEY_HEADERS):
+        return algorithm, kid, ()
     return algorithm, kid, tuple(name for name in _KEY_HEADERS if name in fields)
 
 

@@ -117,14 +117,19 @@ class KeySet:
         if (token.algorithm in HMAC) is not self.symmetric:
             raise TokenRefused(TokenReason.ALGORITHM)
         pool, exact = self._pool(token.kid)
-        fitting = [key for key in pool if token.algorithm in key.algorithms]
-        if any(key.verifies(token) for key in fitting[:_TRIED]):
-            return
+        tried = 0
+        for key in pool:
+            if token.algorithm in key.algorithms:
+                tried += 1
+                if key.verifies(token):
+                    return
+                if tried == _TRIED:
+                    break
         if self.remote and not exact:
             raise UnknownKey(token.kid or "")
         if not pool:
             raise TokenRefused(TokenReason.KEY)
-        reason = TokenReason.SIGNATURE if fitting else TokenReason.ALGORITHM
+        reason = TokenReason.SIGNATURE if tried else TokenReason.ALGORITHM
         raise NoKeyFits(reason) if self.remote else TokenRefused(reason)
 
     def _pool(self, kid: str | None) -> tuple[tuple[SigningKey, ...], bool]:

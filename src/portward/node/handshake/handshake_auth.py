@@ -1,5 +1,6 @@
 """Authentication of a handshake by its credential."""
 
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from msgspec.structs import replace
@@ -46,6 +47,11 @@ class HandshakeAuthenticator:
         self._credentials = credentials
         self._limited = limited
         self._pending = pending
+        self._verifiers: dict[CredentialForm, Callable[[str], Awaitable[Identity]]] = {
+            CredentialForm.TICKET: credentials.redeem_ticket,
+            CredentialForm.TOKEN: credentials.identify,
+            CredentialForm.COOKIE: self._ask_provider,
+        }
         self._cookies_in_progress = (
             0  # handshakes whose cookies the identity provider is verifying now
         )
@@ -122,10 +128,9 @@ class HandshakeAuthenticator:
             HandshakeRejected: UNAUTHENTICATED, RATE, OVERLOAD or UNAVAILABLE.
         """
         form = _FORMS.get(credential.kind, CredentialForm.TOKEN)
-        value = credential.value
         try:
             return await self._limited.verify(
-                form, value, handshake, lambda: self._try(form, value)
+                form, credential.value, handshake, self._verifiers[form]
             )
         except Unavailable as unavailable:
             raise HandshakeRejected(
@@ -134,11 +139,7 @@ class HandshakeAuthenticator:
         except CommandError as fault:
             raise _refusal(fault) from None
 
-    async def _try(self, form: CredentialForm, value: str) -> Identity:
-        if form is CredentialForm.TICKET:
-            return await self._credentials.redeem_ticket(value)
-        if form is CredentialForm.TOKEN:
-            return await self._credentials.identify(value)
+    async def _ask_provider(self, value: str) -> Identity:
         self._check_unauthenticated()
         self._cookies_in_progress += 1
         try:

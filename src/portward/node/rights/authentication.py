@@ -1,5 +1,7 @@
 """Authentication by commands of open connections: a token, a session token, a newer token."""
 
+from functools import partial
+
 from portward.model.commands import Authenticate, Refresh, Resume
 from portward.model.errors import CommandError, ErrorKind
 from portward.model.identity import Identity
@@ -64,7 +66,7 @@ class Authentication:
             CredentialForm.SESSION_TOKEN,
             token,
             session.handshake,
-            lambda: self._resumable.take(session, token),
+            partial(self._resumable.take, session),
         )
         self._accepts.take(_user(record.identity), self._clock.monotonic(), known=True)
         session.resume_id = record.id
@@ -97,7 +99,7 @@ class Authentication:
             CredentialForm.TOKEN,
             token,
             session.handshake,
-            lambda: self._credentials.identify(token),
+            self._credentials.identify,
         )
         wait = self._accepts.take(_user(identity), self._clock.monotonic(), known=True)
         self._check_budget(session, wait)

@@ -65,7 +65,7 @@ class LimitedVerification:
         form: CredentialForm,
         credential: str,
         handshake: HandshakeFacts,
-        trial: Callable[[], Awaitable[T]],
+        trial: Callable[[str], Awaitable[T]],
     ) -> T:
         """Verify a credential with `trial` and return its result, unless it is known to be refused.
 
@@ -81,7 +81,7 @@ class LimitedVerification:
             raise await self._refused_again(known, handshake)
         self._check_cost(form, credential, key, handshake)
         try:
-            found = await trial()
+            found = await trial(credential)
         except CommandError as fault:
             self._forget_outdated()  # else the next check would forget this refusal
             raise await self._refused(key, _again(form, fault), fault, handshake) from None
