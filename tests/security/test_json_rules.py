@@ -14,6 +14,7 @@ from portward.protocols.live.protocol import LiveProtocol
 from portward.protocols.relay.policy import RelayPolicy
 from portward.protocols.relay.protocol import RelayProtocol
 from portward.protocols.rooms.protocol import RoomsProtocol
+from portward.protocols.socketio import packets
 from portward.protocols.workspaces.protocol import WorkspacesProtocol
 from portward.security import strict_json
 from portward.security.json_rules import SCANNED, JsonRule, depth_of
@@ -88,7 +89,7 @@ def test_of_what_is_no_json_nothing_is_told(payload: bytes) -> None:
     assert caught.value.details is None
 
 
-def _details(protocol: ClientProtocol, payload: bytes) -> Any:
+def _details(protocol: ClientProtocol, payload: Any) -> Any:
     with pytest.raises(CommandError) as caught:
         protocol.decode(payload, False)
     said = protocol.reply_error(caught.value, 0)
@@ -144,7 +145,8 @@ def test_the_relay_tells_them_of_events(payload: bytes) -> None:
 def test_socketio_tells_them_in_an_acknowledgement() -> None:
     """An event whose payload breaks a rule is acknowledged with it."""
     protocol = WorkspacesProtocol("workspaces", ("dashboard",))
-    said = _details(protocol, b'27["x",{"constructor":"%s"}]' % SECRET.encode())
+    packet = packets.parse(b'27["x",{"constructor":"%s"}]' % SECRET.encode())
+    said = _details(protocol, packet)
     assert json.loads(said.removeprefix(b"37")) == [
         {"error": "VALIDATION_ERROR", "details": {"rule": "forbidden_key", "depth": 2}}
     ]
