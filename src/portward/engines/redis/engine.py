@@ -5,12 +5,10 @@ from contextlib import suppress
 from typing import Final, NamedTuple
 
 from portward.engines.port import MAX_ROOMS, EngineEvents, EngineUnavailable
-from portward.engines.redis.checks import check_servers
 from portward.engines.redis.cluster import ClusterTopology
 from portward.engines.redis.connect import Connector
 from portward.engines.redis.context import RedisContext
 from portward.engines.redis.counters import RedisCounters
-from portward.engines.redis.eviction import EvictionWatch
 from portward.engines.redis.health import HealthMonitor
 from portward.engines.redis.keys import Keys
 from portward.engines.redis.kv import RedisKeyValue
@@ -18,6 +16,7 @@ from portward.engines.redis.options import RedisKind, RedisOptions, Timing
 from portward.engines.redis.presence import RedisPresence
 from portward.engines.redis.rooms import RedisRooms
 from portward.engines.redis.sentinel import SentinelTopology
+from portward.engines.redis.server_checks import EvictionWatch, check_servers
 from portward.engines.redis.streams import RedisStreams
 from portward.engines.redis.subscriptions import RedisSubscriptions
 from portward.engines.redis.topology import SingleTopology, Topology
