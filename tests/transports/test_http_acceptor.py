@@ -110,7 +110,7 @@ async def test_frames_sent_while_admission_waits_are_read_after_the_101(
     client = await running.client()
     await client.send(handshake() + masked(TEXT, b"one"))
     await until(lambda: running.gate.heads)
-    (acceptor,) = running.listener_state.doors
+    (acceptor,) = running.listener_state.unadmitted
     assert isinstance(acceptor, HandshakeProtocol)
     await client.send(masked(TEXT, b"x" * (http_acceptor.EARLY - 1000)))
     await until(lambda: len(acceptor._early) > 1000)
@@ -128,7 +128,7 @@ async def test_nothing_is_read_without_end_while_admission_waits(running: Runnin
     client = await running.client()
     await client.send(handshake())
     await until(lambda: running.gate.heads)
-    (acceptor,) = running.listener_state.doors
+    (acceptor,) = running.listener_state.unadmitted
     assert isinstance(acceptor, HandshakeProtocol)
     pushing = asyncio.ensure_future(client.send(bytes(50_000_000)))
     await until(lambda: not acceptor._transport.is_reading())
@@ -145,7 +145,7 @@ async def test_nothing_of_the_door_is_left_behind_an_upgrade(running: RunningLis
 
     # By `type`: `isinstance` would ask each of some million objects for its class.
     assert not [each for each in gc.get_objects() if type(each) is HandshakeProtocol]
-    assert running.listener_state.doors == set()
+    assert running.listener_state.unadmitted == set()
     assert len(running.listener_state.heads) == 0
 
 
@@ -469,7 +469,7 @@ async def test_a_client_may_leave_at_any_moment(
     getattr(client, how)()
 
     await until(lambda: running.listener_state.sockets == 0)
-    assert running.listener_state.doors == set()
+    assert running.listener_state.unadmitted == set()
     assert len(running.listener_state.heads) == len(running.listener_state.lingering) == 0
 
 
@@ -761,7 +761,7 @@ async def test_a_head_that_stalls_after_tls_is_answered_408(
     )
     writer.write(b"GET ")
     await asyncio.sleep(0)
-    (acceptor,) = secure.listener_state.doors
+    (acceptor,) = secure.listener_state.unadmitted
     assert isinstance(acceptor, HandshakeProtocol)
     await until(lambda: acceptor._phase is http_acceptor.Phase.READING)
     secure.clock.advance(2 * HEAD_TIME)
@@ -783,7 +783,7 @@ async def test_a_client_may_leave_during_tls(
     getattr(client, how)()
 
     await until(lambda: secure.listener_state.sockets == 0)
-    assert secure.listener_state.doors == set()
+    assert secure.listener_state.unadmitted == set()
     assert secure.gate.reasons == [HandshakeRejection.BAD_REQUEST]
 
 

@@ -132,7 +132,7 @@ async def test_sockets_are_counted_exactly() -> None:
                 client.reset() if turn % 2 else client.leave()
         await until(lambda: running.listener_state.sockets == len(stays))
 
-        assert len(running.listener_state.doors) == 0
+        assert len(running.listener_state.unadmitted) == 0
 
 
 async def test_who_stops_accepting_keeps_its_connections() -> None:

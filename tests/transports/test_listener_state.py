@@ -75,7 +75,7 @@ def test_clearing_drops_newcomers_and_those_who_are_leaving() -> None:
     clock = FakeClock()
     listener_state = ListenerState(RequestRouter(FakeGate()), clock)
     handshake, leaving = Waiter(), Waiter()
-    listener_state.doors.add(handshake)
+    listener_state.unadmitted.add(handshake)
     listener_state.heads.add(handshake)
     listener_state.closing.add(leaving)
 

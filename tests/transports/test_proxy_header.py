@@ -204,7 +204,7 @@ async def test_half_a_header_has_the_time_of_a_head(start: bytes) -> None:
         assert (
             running.listener_state.sockets,
             len(running.listener_state.heads),
-            running.listener_state.doors,
+            running.listener_state.unadmitted,
         ) == (0, 0, set())
 
 
@@ -215,7 +215,9 @@ async def test_header_and_head_share_one_deadline() -> None:
         await until(lambda: len(running.listener_state.heads) == 1)
         running.clock.advance(4.0)
         await client.send(LINE + b"GET /ws HT")
-        await until(lambda: running.listener_state.doors and running.listener_state.sockets == 1)
+        await until(
+            lambda: running.listener_state.unadmitted and running.listener_state.sockets == 1
+        )
         await asyncio.sleep(0.05)
         running.clock.advance(1.1)
         assert (await client.head())[0] == "HTTP/1.1 408 Request Timeout"
@@ -241,7 +243,7 @@ async def test_a_peer_that_leaves_within_the_header() -> None:
             running.clients.remove(client)
             getattr(client, end)()
             await until(lambda: running.listener_state.sockets == 0)
-        assert running.listener_state.doors == set()
+        assert running.listener_state.unadmitted == set()
         assert len(running.listener_state.heads) == 0
 
 

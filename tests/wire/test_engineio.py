@@ -130,7 +130,9 @@ def test_a_message_as_text() -> None:
     """Bytes become base64 in place; weight and key stay, and what has no bytes stays as it is."""
     plain = wire.ENGINE.text(b"text")
     assert engineio.as_text(plain) is plain
-    parcel = wire.keyed(wire.ENGINE.text(MultipartPayload(b"text", (b"\x01",), b"then")), "key")
+    parcel = wire.with_conflation_key(
+        wire.ENGINE.text(MultipartPayload(b"text", (b"\x01",), b"then")), "key"
+    )
     texts = engineio.as_text(parcel)
     assert list(texts.parts()) == [(b"4text", False), (b"bAQ==", False), (b"4then", False)]
     assert texts.frame == b"".join(wire.text(each).frame for each in texts.payloads)

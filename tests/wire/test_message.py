@@ -80,7 +80,7 @@ def test_a_parcel_is_one_publication() -> None:
 
 def test_a_keyed_message_keeps_its_parts() -> None:
     """A key changes nothing but what the message replaces."""
-    made = message.keyed(message.join([message.text(b"a"), message.text(b"b")]), "k")
+    made = message.with_conflation_key(message.join([message.text(b"a"), message.text(b"b")]), "k")
 
     assert (made.key, made.weight, made.payloads) == ("k", 2, (b"a", b"b"))
 

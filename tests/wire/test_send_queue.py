@@ -97,9 +97,9 @@ def test_a_newer_value_of_a_key_takes_the_place_of_the_older() -> None:
     """Of two messages with one key in one channel only the later is kept, at the end of the queue."""
     outbox = SendQueue()
     for text, key, channel in [("a1", "a", ONE), ("b1", "b", ONE), ("a1", "a", TWO)]:
-        outbox.push(message.keyed(message.text(text.encode()), key), channel, 0.0, 0)
+        outbox.push(message.with_conflation_key(message.text(text.encode()), key), channel, 0.0, 0)
 
-    assert outbox.push(message.keyed(message.text(b"a2"), "a"), ONE, 0.0, 0)
+    assert outbox.push(message.with_conflation_key(message.text(b"a2"), "a"), ONE, 0.0, 0)
 
     assert [frame[2:] for frame in outbox.frames()] == [b"b1", b"a1", b"a2"]
     assert (outbox.weight, outbox.size) == (3, len(frames(outbox)))

@@ -22,12 +22,12 @@ class Encoder:
     newer ones. Encoders are dictionary keys and are compared by identity.
     """
 
-    __slots__ = ("_frame", "_speaker", "_time", "late", "name")
+    __slots__ = ("_frame", "_protocol", "_time", "late", "name")
 
     def __init__(
         self,
         name: str,
-        speaker: PushEncoder,
+        protocol: PushEncoder,
         frame: Callable[[Payload], WireMessage],
         time: Callable[[], float],
         *,
@@ -35,11 +35,11 @@ class Encoder:
     ) -> None:
         self.name = name
         self.late = late
-        self._speaker = speaker
+        self._protocol = protocol
         self._frame = frame
         self._time = time
 
     def encode(self, push: Push) -> WireMessage | None:
         """Return the framed message of a push, or None when this protocol has no message for it."""
-        payload = self._speaker.push(push, int(self._time() * 1000))
+        payload = self._protocol.push(push, int(self._time() * 1000))
         return None if payload is None else self._frame(payload)

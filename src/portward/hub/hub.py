@@ -239,7 +239,7 @@ class Hub:
         for push in (
             self.apply_cooldown(channel, subscriber, (), kept.pushes) if subscriber.open else ()
         ):
-            told = self._tell(state, encoder, push, [subscriber])
+            told = self._write_to(state, encoder, push, [subscriber])
             written += told if type(push) is Delivery else 0
         if written:
             self._observer.fanned_out(channel, 0, written, self._now() - began)
@@ -355,20 +355,20 @@ class Hub:
         pending: list[tuple[Push, tuple[Subscriber, ...]]],
     ) -> int:
         channel = state.channel
-        said = self._encode(state, encoder, pending, len(group))
-        if not said:
+        encoded = self._encode(state, encoder, pending, len(group))
+        if not encoded:
             return 0
         if state.latest_only:
             for subscriber in tuple(group):
-                _write_rest(said, subscriber, channel)
+                _write_each(encoded, subscriber, channel)
             return len(group)
-        message, excluded = said[0] if len(said) == 1 else _joined(said)
+        message, excluded = encoded[0] if len(encoded) == 1 else _joined(encoded)
         for subscriber in tuple(group):
             if subscriber.open:
                 if subscriber not in excluded:
                     subscriber.write(message, channel)
                 else:
-                    _write_rest(said, subscriber, channel)
+                    _write_each(encoded, subscriber, channel)
         return len(group)
 
     def _write_spared(
@@ -388,9 +388,9 @@ class Hub:
                     spared = cooldown.admit(subscriber, push, queue)
                     if spared is not None:
                         told.setdefault(spared, []).append(subscriber)
-            for spared, outlets in told.items():
-                heard = self._tell(state, encoder, _counted(push, spared), outlets)
-                written += heard if type(push) is Delivery else 0
+            for spared, subscribers in told.items():
+                written_now = self._write_to(state, encoder, _counted(push, spared), subscribers)
+                written += written_now if type(push) is Delivery else 0
         self._schedule_at(self, self.late.next)
         return written
 
@@ -416,19 +416,19 @@ class Hub:
                 publication = push.publication
                 key = (state, encoder, publication.id, push.suppressed)
                 told.setdefault(key, (push, []))[1].append(subscriber)
-        for (state, encoder, _, _), (push, outlets) in told.items():
-            written = self._tell(state, encoder, push, outlets)
+        for (state, encoder, _, _), (push, subscribers) in told.items():
+            written = self._write_to(state, encoder, push, subscribers)
             self._observer.fanned_out(state.channel, 0, written, self._now() - now)
 
-    def _tell(
-        self, state: ChannelState, encoder: Encoder, push: Push, outlets: list[Subscriber]
+    def _write_to(
+        self, state: ChannelState, encoder: Encoder, push: Push, subscribers: list[Subscriber]
     ) -> int:
         """Write one push to some subscribers of a group. Returns how many got it."""
-        said = self._encode(state, encoder, [(push, ())], len(outlets))
-        for message, _ in said:
-            for subscriber in outlets:
+        encoded = self._encode(state, encoder, [(push, ())], len(subscribers))
+        for message, _ in encoded:
+            for subscriber in subscribers:
                 subscriber.write(message, state.channel)
-        return len(said) * len(outlets)
+        return len(encoded) * len(subscribers)
 
     def _encode(
         self,
@@ -437,7 +437,7 @@ class Hub:
         pending: list[tuple[Push, tuple[Subscriber, ...]]],
         listeners: int,
     ) -> list[tuple[WireMessage, tuple[Subscriber, ...]]]:
-        said = []
+        encoded = []
         for push, spared in pending:
             try:
                 message = encoder.encode(push)
@@ -447,17 +447,17 @@ class Hub:
             if message is not None:
                 self._observer.on_encoded(encoder, push, message, listeners)
                 if state.latest_only and isinstance(push, Delivery) and push.publication.key:
-                    message = wire.keyed(message, push.publication.key)
-                said.append((message, spared))
-        return said
+                    message = wire.with_conflation_key(message, push.publication.key)
+                encoded.append((message, spared))
+        return encoded
 
 
 def _joined(
-    said: list[tuple[WireMessage, tuple[Subscriber, ...]]],
+    encoded: list[tuple[WireMessage, tuple[Subscriber, ...]]],
 ) -> tuple[WireMessage, frozenset[Subscriber]]:
     """Join messages into one, with the subscribers that do not get all of them."""
-    excluded = frozenset(subscriber for _, spared in said for subscriber in spared)
-    return wire.join([each for each, _ in said]), excluded
+    excluded = frozenset(subscriber for _, spared in encoded for subscriber in spared)
+    return wire.join([each for each, _ in encoded]), excluded
 
 
 def _counted(push: Push, spared: int) -> Push:
@@ -470,9 +470,11 @@ def _supersedes(push: Signalled, earlier: Push) -> bool:
     )
 
 
-def _write_rest(
-    said: list[tuple[WireMessage, tuple[Subscriber, ...]]], subscriber: Subscriber, channel: Channel
+def _write_each(
+    encoded: list[tuple[WireMessage, tuple[Subscriber, ...]]],
+    subscriber: Subscriber,
+    channel: Channel,
 ) -> None:
-    for message, spared in said:
+    for message, spared in encoded:
         if subscriber.open and subscriber not in spared:
             subscriber.write(message, channel)

@@ -110,7 +110,7 @@ class HandshakeProtocol(asyncio.Protocol):
         """Check whether there is capacity, then wait for the head."""
         listener_state = self._listener_state
         listener_state.sockets += 1
-        listener_state.doors.add(self)
+        listener_state.unadmitted.add(self)
         self._transport = cast("asyncio.Transport", transport)
         refusal = listener_state.room_for(transport.get_extra_info("socket").fileno())
         if refusal is not None:
@@ -166,7 +166,7 @@ class HandshakeProtocol(asyncio.Protocol):
         if phase is Phase.ANSWERING:  # asyncio no longer knows how much of it was left
             self._untaken = len(self._rest) or 1
         self._listener_state.sockets -= 1
-        self._listener_state.doors.discard(self)
+        self._listener_state.unadmitted.discard(self)
         self._listener_state.head_done(self, self._waiter)
         self._listener_state.answering.remove(self)
         self._listener_state.lingering.remove(self)
@@ -325,7 +325,7 @@ class HandshakeProtocol(asyncio.Protocol):
             self._transport.abort()
         else:
             self._phase = Phase.GONE
-            self._listener_state.doors.discard(self)
+            self._listener_state.unadmitted.discard(self)
 
     def _report(self, error: BaseException | None) -> None:
         context = {"message": "a handshake could not be handled", "exception": error}

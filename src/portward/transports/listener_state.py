@@ -38,7 +38,7 @@ class ListenerState:
     """The gate, the router, the clock, the deadlines and the count of open sockets.
 
     `sockets` is exact: plus one at accept, minus one when the transport is gone, whatever protocol it has.
-    `doors` are the connections among them that were not admitted yet. At most `max_sockets` are served
+    `unadmitted` are the connections among them that were not admitted yet. At most `max_sockets` are served
     at a time, admitted or not; 0 leaves the limit to the gate.
     With a `handoff`, connections that came to the wrong process are passed on.
     """
@@ -64,7 +64,7 @@ class ListenerState:
         self.head_limits = head_limits
         self.max_sockets = max_sockets
         self.sockets = 0
-        self.doors: set[Waiter] = set()
+        self.unadmitted: set[Waiter] = set()
         self._descriptor_limit: int | None = None
         self._descriptor_seen: Callable[[int], None] | None = None
         self.heads: Deadlines[Waiter] = Deadlines(clock, self.head_time)
@@ -110,7 +110,7 @@ class ListenerState:
 
     def clear(self) -> None:
         """Drop all connections that are not admitted or are closing, and stop all deadlines."""
-        for waiter in {*self.doors, *self.closing.waiting()}:
+        for waiter in {*self.unadmitted, *self.closing.waiting()}:
             waiter.abort()
         for deadlines in (self.heads, self.answering, self.lingering, self.closing):
             deadlines.stop()

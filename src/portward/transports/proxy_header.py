@@ -53,7 +53,7 @@ class ProxyHeaderProtocol(asyncio.BufferedProtocol):
         """Check whether there is capacity, and whether this peer may send a header."""
         listener_state = self._listener_state
         listener_state.sockets += 1
-        listener_state.doors.add(self)
+        listener_state.unadmitted.add(self)
         self._transport = cast("asyncio.Transport", transport)
         self._proxy = peer_of(transport)
         refusal = listener_state.room_for(transport.get_extra_info("socket").fileno())
@@ -124,8 +124,8 @@ class ProxyHeaderProtocol(asyncio.BufferedProtocol):
 
     def _leave(self) -> None:
         """Remove this protocol from the counts; a next protocol counts the connection itself."""
-        if self in self._listener_state.doors:
-            self._listener_state.doors.discard(self)
+        if self in self._listener_state.unadmitted:
+            self._listener_state.unadmitted.discard(self)
             self._listener_state.sockets -= 1
 
     def _close(self, refusal: HandshakeRejection, detail: str) -> None:

@@ -36,8 +36,8 @@ _Frame = tuple[WSMsgType, int, int, bytes]
 """Kind, FIN, reserved bits as one number, payload."""
 
 
-class _Nobody:
-    """Receiver that does nothing, used before `begin` and after the connection is lost."""
+class ClosedReceiver:
+    """Implements `node.sessions.TransportCallbacks` for a connection whose frames are ignored."""
 
     def count_frame(self, control: bool) -> bool:  # noqa: ARG002 - the port
         """Accept no frame."""
@@ -53,7 +53,8 @@ class _Nobody:
     message = ping_received = partial = due = fail = slow = lost = nothing
 
 
-_NOBODY: Final = _Nobody()
+_CLOSED: Final = ClosedReceiver()
+"""The receiver before `begin`, and after the connection is lost."""
 
 
 class WebSocketTransport(FrameWriter):
@@ -100,7 +101,7 @@ class WebSocketTransport(FrameWriter):
         self._listener_state = listener_state
         self._eof = self._lost = self._over = False
         self._paused = self._replaying = self._told = False
-        self._receiver: TransportCallbacks = _NOBODY
+        self._receiver: TransportCallbacks = _CLOSED
 
     @property
     def compression(self) -> bool:
@@ -224,7 +225,7 @@ class WebSocketTransport(FrameWriter):
         self.ignoring = True
         self._listener_state.closing.remove(self)
         self._listener_state.sockets -= 1
-        receiver, self._receiver = self._receiver, _NOBODY
+        receiver, self._receiver = self._receiver, _CLOSED
         receiver.lost(self._code)
 
     # Internals.

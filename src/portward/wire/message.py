@@ -178,7 +178,7 @@ ENGINE: Final = framing(ENGINE_MESSAGE)
 """Messages of Engine.IO."""
 
 
-def keyed(message: WireMessage, key: str) -> WireMessage:
+def with_conflation_key(message: WireMessage, key: str) -> WireMessage:
     """The same message with a key: it replaces an earlier one with this key."""
     return replace(message, key=key)
 

@@ -104,9 +104,9 @@ async def test_a_request_given_up_while_it_is_judged(running: PollingListener) -
     query, session = await running.begin()
     slow(running)
     client = await running.request("GET", query)
-    await until(lambda: running.listener_state.sockets == 2 or running.listener_state.doors)
+    await until(lambda: running.listener_state.sockets == 2 or running.listener_state.unadmitted)
     client.reset()
-    await until(lambda: not running.listener_state.doors)
+    await until(lambda: not running.listener_state.unadmitted)
     assert (session.losses, session.failures) == ([], [])
 
 
@@ -186,11 +186,11 @@ async def test_a_flood_behind_a_post(running: PollingListener) -> None:
     await until(lambda: session.messages == [(body[1:], False)])
     await client.send(bytes(DRAINED))
     assert (await running.ask("GET", "EIO=4")).status == 400
-    await until(lambda: len(running.listener_state.doors) == 1)
+    await until(lambda: len(running.listener_state.unadmitted) == 1)
     with suppress(ConnectionError):
         await client.send(b"x")
     assert await cut(client)
-    await until(lambda: not running.listener_state.doors)
+    await until(lambda: not running.listener_state.unadmitted)
     assert (session.losses, session.failures) == ([], [])
 
 

@@ -9,8 +9,9 @@ from portward.model.limits import CLOSE_TIME, UNAUTHENTICATED_MESSAGE
 from portward.model.payload import MultipartPayload
 from portward.model.request import RequestHead
 from portward.transports.engineio.polling import NOOP_TIME, REQUESTS_AT_ONCE
-from portward.transports.engineio.session_entry import LATECOMERS, SessionEntry
-from portward.transports.engineio.upgrade_probe import PROBE_TIME, Closed, Probe
+from portward.transports.engineio.server import LATECOMERS, SessionEntry
+from portward.transports.engineio.upgrade_probe import PROBE_TIME, Probe
+from portward.transports.websocket import ClosedReceiver
 from portward.wire import message as wire
 from tests.transports.engineio.polling_listener import PATH, PollingListener, run_polling
 from tests.transports.running_listener import BINARY, PING, TEXT, Client, handshake, masked, until
@@ -438,7 +439,7 @@ def _head(head: RequestHead, query: str) -> RequestHead:
 
 def test_nobody_listens_to_a_latecomer() -> None:
     """What a closed socket says goes nowhere."""
-    closed = Closed()
+    closed = ClosedReceiver()
     assert not closed.count_frame(False)
     closed.message(b"", False)
     closed.lost(None)

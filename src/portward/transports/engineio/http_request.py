@@ -17,8 +17,7 @@ from portward.node.sessions import (
 from portward.transports.engineio import responses
 from portward.transports.engineio.polling import Polling
 from portward.transports.engineio.queries import length_of, read_query
-from portward.transports.engineio.server import EngineServer
-from portward.transports.engineio.session_entry import SessionEntry
+from portward.transports.engineio.server import EngineServer, SessionEntry
 from portward.transports.http_acceptor import DRAINED
 from portward.wire import engineio
 from portward.wire.http_response import refusal_headers

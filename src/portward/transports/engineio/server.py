@@ -2,6 +2,7 @@
 
 import random as _random
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from portward.model.clock import Clock
@@ -21,11 +22,40 @@ from portward.transports.engineio.opening import opening, session_id
 from portward.transports.engineio.payload_reader import PayloadReader
 from portward.transports.engineio.polling import Polling
 from portward.transports.engineio.queries import Query, check
-from portward.transports.engineio.session_entry import SessionEntry
 from portward.transports.engineio.upgrade_probe import PROBE_TIME, LateUpgrade, Probe
 
 TAGGED: Final = "."
 """Between the tag of a process and the id of a session."""
+
+
+LATECOMERS: Final = 2
+"""Late WebSockets of one session that are accepted only to be closed."""
+
+
+@dataclass(slots=True, eq=False)
+class SessionEntry:
+    """The admission of a session, its transport, and how many late WebSockets it had.
+
+    `base64` tells that its client takes no binary frames.
+    """
+
+    link: EngineLink
+    polling: Polling
+    admission: Admission
+    base64: bool = False
+    late: int = 0
+
+    def count_latecomer(self) -> None:
+        """Count one more WebSocket for a session that already has one.
+
+        Raises:
+            HandshakeRejected: BAD_REQUEST after the second, because such sockets count in no limit.
+        """
+        if self.late >= LATECOMERS:
+            raise HandshakeRejected(
+                HandshakeRejection.BAD_REQUEST, "too many WebSockets for one session"
+            )
+        self.late += 1
 
 
 class EngineServer:

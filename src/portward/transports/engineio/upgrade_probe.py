@@ -8,6 +8,7 @@ from portward.node.sessions import Admission, Transport, TransportCallbacks
 from portward.transports.deadlines import Deadlines
 from portward.transports.engineio.link import EngineLink, PayloadListener
 from portward.transports.engineio.polling import Polling
+from portward.transports.websocket import ClosedReceiver
 from portward.wire import engineio
 
 PROBE_TIME: Final = 10.0
@@ -34,27 +35,10 @@ class LateUpgrade:
     def open(self, link: Transport) -> TransportCallbacks:
         """Close the connection."""
         link.close(Disconnect.FLOODING.code, Disconnect.FLOODING.reason)
-        return Closed()
+        return ClosedReceiver()
 
     def cancel(self) -> None:
         """Do nothing: nothing was counted."""
-
-
-class Closed:
-    """Implements `node.sessions.TransportCallbacks` for a connection whose frames are ignored."""
-
-    def count_frame(self, control: bool) -> bool:  # noqa: ARG002 - the port
-        """Accept no frame."""
-        return False
-
-    def nothing(self, *_: object) -> None:
-        """Do nothing."""
-
-    def peer_closed(self, then: Callable[[], object]) -> None:
-        """Call `then` at once: there is nothing to handle first."""
-        then()
-
-    message = ping_received = partial = due = fail = slow = lost = nothing
 
 
 class Probe:
