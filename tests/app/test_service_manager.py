@@ -9,6 +9,8 @@ from portward.app import service_manager
 from portward.app.service_manager import READY, notified, notify
 from tests.process_start import starting
 
+pytestmark = pytest.mark.timeout(180)
+
 PATIENCE = 60.0
 
 

@@ -13,6 +13,8 @@ from portward.cli.terminal import UsageError
 from tests.cli.console import Console
 from tests.cli.processes import gateway, running
 
+pytestmark = pytest.mark.timeout(180)
+
 LIMITED = """
 [admin]
 api_keys = [

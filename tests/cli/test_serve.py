@@ -19,6 +19,8 @@ from tests.cli.console import Console
 from tests.cli.processes import gateway, running
 from tests.cli.settings import SAFE, SECRETS
 
+pytestmark = pytest.mark.timeout(180)
+
 
 async def ended() -> int:
     """A gateway that has ended already."""

@@ -21,6 +21,8 @@ from tests.e2e.process import KEY, SECRET, Served
 from tests.e2e.provider_server import COOKIE, Directory, cut, directory
 from tests.identity.standin_server import response
 
+pytestmark = pytest.mark.timeout(180)
+
 MARK = "canary-5f0c"
 """Begins every cookie's value, and is somewhere in every other secret."""
 

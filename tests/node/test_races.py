@@ -29,7 +29,7 @@ from tests.examples import examples
 from tests.running_gateway import RunningGateway, kinds, session_of, settings
 from tests.slow_engine import SlowEngine, arrive, slow_gateway
 
-pytestmark = pytest.mark.p1
+pytestmark = [pytest.mark.p1, pytest.mark.timeout(180)]
 
 UNLIMITED = RateLimit(rate=Rate(0, 1.0, 1))
 FREE = Limits(messages=UNLIMITED, join=UNLIMITED, auth=UNLIMITED, frames=UNLIMITED)

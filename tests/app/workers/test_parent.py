@@ -16,6 +16,8 @@ from portward.settings.sections import GateSettings, ServerSettings, TlsSettings
 from portward.settings.tokens import Tokens
 from tests.app.workers.worker_admins import bare
 
+pytestmark = pytest.mark.timeout(180)
+
 PATIENCE = 60.0
 
 TELLING = """

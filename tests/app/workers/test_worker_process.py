@@ -13,6 +13,8 @@ from portward.app.workers.control_protocol import LONGEST_LINE, Task, WorkerOrde
 from portward.app.workers.worker_process import WorkerProcess, ignoring_hang_ups, started
 from tests.app.workers.worker_admins import bare
 
+pytestmark = pytest.mark.timeout(180)
+
 PATIENCE = 30.0
 TASK = Task(number=3, port=4711, name="box", folder="/nowhere")
 

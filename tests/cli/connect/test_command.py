@@ -12,6 +12,8 @@ from portward.cli.state import state_folder
 from tests.cli.console import Console
 from tests.cli.processes import Address, Process, gateway, running
 
+pytestmark = pytest.mark.timeout(180)
+
 URL = "ws://127.0.0.1:1/rooms"
 
 
