@@ -230,10 +230,70 @@ def test_ranks_can_be_broken(importer: str, imported: str) -> None:
     assert breach(importer, imported)
 
 
+def packages_of(module: str) -> set[str]:
+    """The packages that a module lies in."""
+    parts = module.split(".")
+    return {".".join(parts[:length]) for length in range(1, len(parts))}
+
+
+@cache
+def loaded(module: str) -> frozenset[str]:
+    """The modules that importing a module runs: an `__init__` is a module too.
+
+    A module needs the `__init__` of every package in whose modules it looks, except of those it lies in
+    itself: they are being loaded already. It needs those as well where it imports a name from one of them.
+    """
+    own = packages_of(module)
+    found: set[str] = set()
+    for node in ast.walk(tree(module)):
+        names = {alias.name for alias in node.names} if isinstance(node, ast.Import) else set()
+        if isinstance(node, ast.ImportFrom):
+            names = {*_from(node), node.module or ""}
+        for name in names:
+            found |= {name} | (packages_of(name) - own)
+    return frozenset(found & set(MODULES) - {module})
+
+
 def test_no_cycles() -> None:
-    """No module imports itself by way of others, typing imports included."""
-    known = set(MODULES)
-    graph = {module: set(ours(module)) & known - {module} for module in MODULES}
+    """No module imports itself by way of others, typing imports and packages included."""
+    graph = {module: set(loaded(module)) for module in MODULES}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as cycle:
+        pytest.fail(" -> ".join(cycle.args[1]))
+
+
+@pytest.mark.parametrize("module", [each for each in MODULES if room(each) == "app"])
+def test_a_module_asks_its_own_package_for_nothing(module: str) -> None:
+    """A package may import its modules, so they do not import it."""
+    assert packages_of(module) & loaded(module) == set()
+
+
+NODE = f"{PACKAGE}.node."
+FOLDERS = {each.parent.name for each in (SOURCE / PACKAGE / "node").glob("*/__init__.py")}
+"""The folders of the node."""
+
+
+def folder(module: str) -> str:
+    """The folder of the node that a module lies in; empty for one beside the folders."""
+    name = module.removeprefix(NODE).partition(".")[0]
+    return name if module.startswith(NODE) and name in FOLDERS else ""
+
+
+@pytest.mark.parametrize("module", [each for each in MODULES if room(each) != "testing"])
+def test_a_folder_of_the_node_is_reached_by_what_it_names(module: str) -> None:
+    """A module outside a folder of the node imports what the folder's `__init__` names, and nothing else."""
+    other = {name for name in ours(module) if folder(name) not in {"", folder(module)}}
+    assert {name for name in other if name != f"{NODE}{folder(name)}"} == set()
+
+
+def test_folders_of_the_node_form_no_cycle() -> None:
+    """The folders of the node are in an order: each uses only folders below it."""
+    graph = {
+        own: {folder(name) for module in MODULES if folder(module) == own for name in ours(module)}
+        - {"", own}
+        for own in FOLDERS
+    }
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as cycle:

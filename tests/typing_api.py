@@ -35,7 +35,7 @@ from portward.engines.port import Engine, Member, Streams
 from portward.model.namespace import AccessRule, Namespace, PublishRight
 from portward.model.publication import HistoryPage, Publication
 from portward.model.room import Room, RoomPermissions, RoomType
-from portward.node.ports import ConnectionInfo, MessageInfo
+from portward.node.sessions import ConnectionInfo, MessageInfo
 from portward.protocols.alerts.engine_connection import EngineConnection
 from portward.protocols.rooms.api import RoomStats
 from portward.settings.endpoint import EndpointSettings

@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from portward.model.channel import Channel
     from portward.model.errors import CommandError, ErrorKind
     from portward.model.position import Position
-    from portward.node.ports import ConnectionInfo
-    from portward.node.sessions import ConnectionHandle
+    from portward.node.sessions import ConnectionHandle, ConnectionInfo
     from portward.protocols.alerts.record import Alert, Severity
     from portward.protocols.socketio.server import EventError, Socket
     from portward.protocols.workspaces.commands import ActionInfo
@@ -48,7 +47,7 @@ _HOMES = {
     "Alert": "portward.protocols.alerts.record",
     "Channel": "portward.model.channel",
     "ConnectionHandle": "portward.node.sessions.connection_handle",
-    "ConnectionInfo": "portward.node.ports",
+    "ConnectionInfo": "portward.node.sessions",
     "Decision": "portward.model.approval",
     "EngineUnavailable": "portward.engines.port",
     "EventError": "portward.protocols.socketio.server",

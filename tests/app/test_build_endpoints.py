@@ -4,7 +4,7 @@ from msgspec.structs import replace
 
 from portward.app import build_endpoints
 from portward.model.limits import DEFAULT_RATES, LimitName, Rate
-from portward.node.ports import Hooks
+from portward.node.sessions import Hooks
 from portward.protocols.alerts.protocol import AlertsProtocol
 from portward.protocols.echo import EchoProtocol
 from portward.protocols.live.protocol import LiveProtocol

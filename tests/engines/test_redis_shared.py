@@ -29,7 +29,7 @@ from portward.model.publication import HistoryQuery
 from portward.model.replies import LeaveReason
 from portward.model.revocation import Revocation, RevocationKind
 from portward.model.room import Room, RoomOrigin
-from portward.node.sessions import eager_task
+from portward.node.sessions import start_eager
 from portward.node.stores import SessionRecord, UserRights
 from tests.engines.redis_fixtures import (
     KEPT,
@@ -429,7 +429,7 @@ async def test_nobody_needs_to_be_a_task(pair: Pair) -> None:
 
     loop = asyncio.get_running_loop()
     tasks = [
-        loop.call_soon(lambda call=call: eager_task.start(call, done))  # type: ignore[misc]
+        loop.call_soon(lambda call=call: start_eager(call, done))  # type: ignore[misc]
         for call in calls
     ]
     await eventually(lambda: len(finished) == len(tasks))

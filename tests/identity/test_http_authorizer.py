@@ -11,7 +11,7 @@ import pytest
 from portward.identity.http_authorizer import IN_FLIGHT, MAX_BYTES, HttpAuthorizer
 from portward.model.channel import Channel
 from portward.model.identity import Identity
-from portward.node.sessions import eager_task
+from portward.node.sessions import start_eager
 
 ROOM = Channel.parse("rooms:a")
 ANN = Identity(subject="ann", roles=frozenset({"b", "a"}), workspace="w1")
@@ -247,7 +247,7 @@ async def test_so_many_at_a_time(application: Application) -> None:
 async def test_asked_without_a_task(application: Application, question: HttpAuthorizer) -> None:
     """A handler that was begun without a Task can ask."""
     done: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-    eager_task.start(ask(question, application.url), lambda result, _: done.set_result(result))
+    start_eager(ask(question, application.url), lambda result, _: done.set_result(result))
     assert await done is True
 
 

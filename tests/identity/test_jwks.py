@@ -9,7 +9,7 @@ import pytest_asyncio
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from portward.identity.jwks import JwksSource, KeysUnavailable
-from portward.node.sessions import eager_task
+from portward.node.sessions import start_eager
 from portward.security.jwk import DroppedKey
 from portward.security.keys import SigningKey
 from portward.security.tokens import TokenReason, TokenRefused, UnknownKey
@@ -432,7 +432,7 @@ async def test_question_needs_no_task_of_its_own(source: JwksSource) -> None:
 
     def step() -> None:
         assert asyncio.current_task() is None
-        tasks.append(eager_task.start(source.key_for(ISSUER, "a"), done))
+        tasks.append(start_eager(source.key_for(ISSUER, "a"), done))
 
     loop.call_soon(step)
     key = await answered

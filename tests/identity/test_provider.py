@@ -17,8 +17,8 @@ from portward.model.errors import CommandError, ErrorKind, Unavailable
 from portward.model.identity import Identity
 from portward.model.provider import ProviderResult
 from portward.model.revocation import Revocation, RevocationKind
-from portward.node.ports import IdentityProviderPort
-from portward.node.sessions import eager_task
+from portward.node.rights import IdentityProviderPort
+from portward.node.sessions import start_eager
 from portward.settings.sections import CookieForm, IdentityProviderSettings
 from portward.testing.clock import START, FakeClock
 from tests.identity.standin_server import USER, Answer, Standin, data, hang, response
@@ -823,14 +823,14 @@ async def test_one_probe(provider: CookieProvider, standin: Standin, clock: Fake
 async def test_asked_without_a_task(provider: CookieProvider) -> None:
     """A handler that was begun without a Task can ask, and what is known needs none."""
     done: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-    eager_task.start(provider.identify("sid=1"), lambda result, _: done.set_result(result))
+    start_eager(provider.identify("sid=1"), lambda result, _: done.set_result(result))
     found = await done
     assert isinstance(found, Identity)
     again: list[object] = []
-    assert eager_task.start(provider.identify("sid=1"), lambda got, _: again.append(got)) is None
+    assert start_eager(provider.identify("sid=1"), lambda got, _: again.append(got)) is None
     assert again == [found]
     allowed: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-    eager_task.start(provider.allows("sid=1", "news"), lambda got, _: allowed.set_result(got))
+    start_eager(provider.allows("sid=1", "news"), lambda got, _: allowed.set_result(got))
     assert await allowed is True
 
 
@@ -838,7 +838,7 @@ async def test_handler_that_is_cancelled(provider: CookieProvider, standin: Stan
     """A connection that goes away while its cookie is looked at takes nobody else with it."""
     standin.gate = asyncio.Event()
     errors: list[BaseException | None] = []
-    task = eager_task.start(provider.identify("sid=1"), lambda _, error: errors.append(error))
+    task = start_eager(provider.identify("sid=1"), lambda _, error: errors.append(error))
     other = asyncio.ensure_future(outcome(provider))
     await standin.asked()
     assert task is not None

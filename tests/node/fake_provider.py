@@ -21,7 +21,7 @@ ORIGIN = "http://localhost:3000"
 
 
 class FakeProvider:
-    """Implements `node.ports.IdentityProvider`: cookies are `session=<name>`, names are people."""
+    """Implements `node.rights.IdentityProviderPort`: cookies are `session=<name>`, names are people."""
 
     def __init__(self) -> None:
         self.names = {"ann", "bob"}

@@ -7,7 +7,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from portward.admin import request_body
+import portward.admin.request_body as request_body
 from portward.admin.batch import BatchResult
 from portward.admin.errors import NOT_FOUND, ApiError, ApiFailure, bad_request, explain
 from portward.admin.keys import ApiCaller, Keyring

@@ -11,7 +11,8 @@ from starlette.routing import Route
 from starlette.types import Receive, Send
 from starlette.types import Scope as RequestScope
 
-from portward.admin import openapi, page
+import portward.admin.openapi as openapi
+import portward.admin.page as page
 from portward.admin.api import Api, json
 from portward.admin.errors import BAD_REQUEST, NOT_FOUND, ApiError, ApiFailure
 from portward.admin.headers_middleware import HeadersMiddleware

@@ -3,14 +3,12 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from portward.admin import (
-    batch,
-    channel_methods,
-    node_methods,
-    rooms,
-    security_events,
-    user_methods,
-)
+import portward.admin.batch as batch
+import portward.admin.channel_methods as channel_methods
+import portward.admin.node_methods as node_methods
+import portward.admin.rooms as rooms
+import portward.admin.security_events as security_events
+import portward.admin.user_methods as user_methods
 from portward.node.admin_method import AdminMethod
 from portward.node.cluster import SurveyQuestion
 from portward.node.protocol_service import ProtocolRegistration

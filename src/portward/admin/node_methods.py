@@ -28,7 +28,7 @@ from portward.node.admin_method import (
     yielding,
 )
 from portward.node.commands import SurveyedNode
-from portward.node.ports import ConnectionInfo
+from portward.node.sessions import ConnectionInfo
 from portward.settings.keys import Scope
 
 MAX_CHANNELS = 10_000

@@ -15,9 +15,8 @@ from portward.identity.verifier import TokenVerifier
 from portward.model.claim_path import ClaimPath
 from portward.model.clock import Clock
 from portward.model.provider import ProviderResult
-from portward.node.node import Node
-from portward.node.ports import Hooks
-from portward.node.rules import NodePorts
+from portward.node.node import Node, NodePorts
+from portward.node.sessions import Hooks
 from portward.protocols.registry import PROTOCOLS
 from portward.protocols.rooms.declared import DeclaredRooms, declared
 from portward.security.jwk import DroppedKey

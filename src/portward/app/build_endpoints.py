@@ -3,8 +3,7 @@
 from portward.hub.encoder import Encoder
 from portward.model.clock import Clock
 from portward.model.limits import LimitName
-from portward.node.ports import Hooks
-from portward.node.sessions import NO_OBSERVER, ActiveEndpoint, Limiter
+from portward.node.sessions import NO_OBSERVER, ActiveEndpoint, Hooks, Limiter
 from portward.protocols.registry import PROTOCOLS
 from portward.security.origin import OriginPolicy
 from portward.settings.presets import unknown_when_off

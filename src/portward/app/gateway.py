@@ -18,9 +18,9 @@ from portward.model.commands import Publish, ReadHistory
 from portward.model.position import Position
 from portward.model.publication import HistoryPage
 from portward.model.revocation import RevocationKind
-from portward.node.commands.server_api import ServerApi
+from portward.node.commands import ServerApi
 from portward.node.node import Node
-from portward.node.ports import ConnectionInfo, Hooks, MessageInfo
+from portward.node.sessions import ConnectionInfo, Hooks, MessageInfo
 from portward.protocols.alerts.api import Alerts
 from portward.protocols.live.api import Live
 from portward.protocols.rooms.api import Rooms

@@ -14,7 +14,7 @@ from typing import Final
 import httpx
 from msgspec.structs import replace
 
-from portward.app import build
+import portward.app.build as build
 from portward.app.build import make_engine
 from portward.app.runtime import with_secret
 from portward.app.server import tls_context
@@ -23,8 +23,7 @@ from portward.model.channel import Channel
 from portward.model.errors import Unavailable
 from portward.model.events import BusEvent
 from portward.model.publication import Publication
-from portward.node.ports import Hooks
-from portward.node.sessions import LoopClock
+from portward.node.sessions import Hooks, LoopClock
 from portward.protocols.relay.service import make_upstream
 from portward.security.hosts import HostPolicy
 from portward.security.tokens import keys_from_jwks

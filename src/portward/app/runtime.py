@@ -12,10 +12,8 @@ from portward.app.single_process import ProcessClaim
 from portward.app.webhook import Webhook, targets
 from portward.engines.port import Engine
 from portward.model.clock import Clock
-from portward.node.node import Node
-from portward.node.ports import Hooks
-from portward.node.rules import NodePorts
-from portward.node.sessions import LoopClock
+from portward.node.node import Node, NodePorts
+from portward.node.sessions import Hooks, LoopClock
 from portward.protocols.rooms.declared import DeclaredRooms, declared
 from portward.protocols.workspaces.handlers import DECIDED
 from portward.settings import Secret, Settings, reloaded, resolve

@@ -11,7 +11,12 @@ from typing import Annotated, Final
 
 import typer
 
-from portward.cli import audit, check, remote, rooms, serve, tokens
+import portward.cli.audit as audit
+import portward.cli.check as check
+import portward.cli.remote as remote
+import portward.cli.rooms as rooms
+import portward.cli.serve as serve
+import portward.cli.tokens as tokens
 from portward.cli.connect import command as connect
 from portward.cli.terminal import complain, line, shown
 from portward.settings import SettingsError

@@ -9,9 +9,9 @@ from typing import Annotated, Any, Final
 
 import typer
 
+import portward.cli.serve_workers as serve_workers
 from portward.app.judging import judge
 from portward.app.server import serve as serve_gateway
-from portward.cli import serve_workers
 from portward.cli.config import (
     ConfigOption,
     admin_key,

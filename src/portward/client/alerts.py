@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from portward.client import decode
+import portward.client.decode as decode
 from portward.client.codec import AlertsCodec, Incoming
 from portward.client.endpoint import EndpointClient, EndpointOptions
 from portward.client.errors import (

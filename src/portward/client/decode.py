@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from portward.client import events
+import portward.client.events as events
 from portward.model.position import Position
 
 

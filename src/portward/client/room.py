@@ -6,7 +6,7 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
-from portward.client import decode
+import portward.client.decode as decode
 from portward.client.backoff import Backoff
 from portward.client.channel import ChannelFeed, GetState
 from portward.client.codec import Incoming

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from portward.client import decode
+import portward.client.decode as decode
 from portward.client.channel import GetState
 from portward.client.channels import ChannelsClient
 from portward.client.clock import sleep

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
 
-from portward.client import decode
+import portward.client.decode as decode
 from portward.client.backoff import Backoff
 from portward.client.endpoint import EndpointOptions
 from portward.client.errors import ClientError

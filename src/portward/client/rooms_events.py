@@ -8,7 +8,8 @@ from typing import Any
 
 import msgspec
 
-from portward.client import decode, events
+import portward.client.decode as decode
+import portward.client.events as events
 from portward.client.codec import Incoming
 from portward.client.endpoint import EndpointOptions
 from portward.client.errors import (

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
-from portward.client import portward as asynchronous
+import portward.client.portward as asynchronous
 from portward.client.background import ClientTasks, unblocked
 from portward.client.blocking import (
     BlockingAlerts,

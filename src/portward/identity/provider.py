@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from portward.identity import cookies as forms
+import portward.identity.cookies as forms
 from portward.identity.provider_client import ProviderClient
 from portward.identity.provider_responses import (
     ProviderAnswer,

@@ -5,9 +5,11 @@ Built by `app.build`, which passes the concrete engine, verifier and telemetry a
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Final
+from dataclasses import dataclass, field
+from typing import Any, Final
 
-from portward.model.clock import Timer
+from portward.engines.port import Engine
+from portward.model.clock import Clock, Timer
 from portward.model.disconnects import Disconnect
 from portward.model.namespace import Namespace
 from portward.node.channels import (
@@ -27,6 +29,7 @@ from portward.node.cluster import (
     Revalidation,
     RightsEventHandler,
     Survey,
+    SurveyQuestion,
 )
 from portward.node.commands import (
     AuthenticationHandlers,
@@ -45,8 +48,6 @@ from portward.node.handshake import (
     NodeSessionHost,
     SessionOpening,
 )
-from portward.node.hooks import HookRunner
-from portward.node.ports import Hooks
 from portward.node.protocol_service import (
     ProtocolContext,
     ProtocolRegistration,
@@ -57,21 +58,44 @@ from portward.node.rights import (
     Authorizer,
     CredentialVerifier,
     IdentityBinding,
+    IdentityProviderPort,
     LimitedVerification,
     ResumableSessions,
+    RightsQuestion,
+    Verifier,
 )
-from portward.node.rules import NodePorts
 from portward.node.sessions import (
     ActiveEndpoint,
     Drain,
+    HookRunner,
+    Hooks,
     PendingConnections,
     ReplyWriter,
     make_context,
 )
+from portward.security.session_tokens import SessionTokens
 from portward.settings.resolve import ResolvedSettings, SettingsInForce
+from portward.telemetry import Telemetry
 from portward.telemetry.events import Event
 
 SWEEP_INTERVAL: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodePorts:
+    """The ports that `app.build` passes to a node."""
+
+    engine: Engine
+    verifier: Verifier
+    question: RightsQuestion
+    session_tokens: SessionTokens
+    telemetry: Telemetry
+    clock: Clock
+    machine: str
+    """The name of the machine."""
+    provider: IdentityProviderPort | None = None
+    questions: Mapping[str, SurveyQuestion[Any, Any]] = field(default_factory=dict)
+    """The questions of other nodes that this one answers, by name."""
 
 
 class Node:

@@ -9,13 +9,13 @@ from portward.model.handshake_errors import HandshakeRejected
 from portward.model.request import RequestHead
 from portward.node.channels import Publishing, Subscriptions
 from portward.node.commands import Handler, Handlers, SubscriptionHandlers
-from portward.node.hooks import HookRunner
-from portward.node.ports import Hooks
 from portward.node.rights import Authentication, Authorizer, IdentityBinding
 from portward.node.sessions import (
     ActiveEndpoint,
     ClientProtocol,
     EndpointObserver,
+    HookRunner,
+    Hooks,
     HttpReply,
     NodeContext,
     ReplyWriter,

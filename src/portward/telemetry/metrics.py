@@ -12,8 +12,8 @@ from prometheus_client import CollectorRegistry, ProcessCollector, generate_late
 from prometheus_client.core import Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
+import portward.telemetry.labels as labels
 from portward.model.disconnects import Disconnect
-from portward.telemetry import labels
 from portward.telemetry.labels import ENDPOINT, NAMESPACE
 from portward.telemetry.older_live import older_families
 from portward.telemetry.series import (

@@ -18,7 +18,7 @@ from portward.node.sessions import (
     HttpReply,
     PathHandler,
     RequestHandler,
-    eager_task,
+    start_eager,
 )
 from portward.transports.deadlines import Waiter
 from portward.transports.listener_state import (
@@ -125,7 +125,7 @@ class HandshakeProtocol(asyncio.Protocol):
         self._reader = HttpRequestReader(peer, secure=secure, limits=listener_state.head_limits)
         if listener_state.tls is not None:
             self._phase = Phase.SECURING
-            self._task = eager_task.start(self._secure(listener_state.tls), self._secured)
+            self._task = start_eager(self._secure(listener_state.tls), self._secured)
 
     def data_received(self, data: bytes) -> None:
         """Handle received bytes according to the phase."""
@@ -270,7 +270,7 @@ class HandshakeProtocol(asyncio.Protocol):
                 self._answer(answer, head)
                 return
         self._phase = Phase.ADMITTING
-        task = eager_task.start(handler.admit(head, parameters), self._judged)
+        task = start_eager(handler.admit(head, parameters), self._judged)
         if self._phase is Phase.ADMITTING:
             self._task = task
 

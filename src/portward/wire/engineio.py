@@ -9,8 +9,8 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+import portward.wire.message as wire
 from portward.model.disconnects import Disconnect
-from portward.wire import message as wire
 from portward.wire.errors import WireFault
 from portward.wire.message import WireMessage
 

@@ -10,9 +10,9 @@ from typing import Final, NamedTuple
 import msgspec
 from msgspec.structs import replace
 
+import portward.wire.deflate as deflate
 from portward.model.disconnects import Disconnect
 from portward.model.payload import MultipartPayload, Payload
-from portward.wire import deflate
 from portward.wire.errors import WireFault
 
 ENGINE_MESSAGE: Final = b"4"

@@ -3,9 +3,9 @@
 import codecs
 from typing import Final
 
+import portward.wire.deflate as deflate
 from portward.model.disconnects import Disconnect
 from portward.model.limits import FRAGMENTS
-from portward.wire import deflate
 from portward.wire.errors import WireFault
 from portward.wire.message import BINARY, TEXT
 

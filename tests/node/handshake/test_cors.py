@@ -1,6 +1,6 @@
 import pytest
 
-from portward.node.handshake.cors import ALLOWED_HEADERS, cors, preflight
+from portward.node.handshake.cors import ALLOWED_HEADERS, cors_headers, preflight
 from portward.settings.presets import ENDPOINTS
 from portward.testing.gateway import request
 from tests.running_gateway import RunningGateway, run_gateway, settings
@@ -20,14 +20,14 @@ async def test_a_listed_page_may_read() -> None:
     """The answer names the one origin, and that it depends on it; any other page gets no word."""
     async with run_gateway() as running:
         rooms = running.gateway.node.endpoints["/rooms"]
-        assert dict(cors(rooms, request(origin=PAGE))) == {
+        assert dict(cors_headers(rooms, request(origin=PAGE))) == {
             "Access-Control-Allow-Origin": PAGE,
             "Access-Control-Allow-Credentials": "true",
             "Vary": "Origin",
         }
         for origin in ("https://evil.example", "null", "http://localhost:3000.evil.example"):
-            assert cors(rooms, request(origin=origin)) == ()
-        assert cors(rooms, request()) == ()
+            assert cors_headers(rooms, request(origin=origin)) == ()
+        assert cors_headers(rooms, request()) == ()
 
 
 async def test_tracing_headers_are_allowed_everywhere() -> None:

@@ -14,7 +14,7 @@ from portward.model.events import Revoked, RightsChanged
 from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
 from portward.model.limits import Rate
 from portward.model.revocation import Revocation, RevocationKind
-from portward.node.ports import ConnectionInfo
+from portward.node.sessions import ConnectionInfo
 from portward.node.stores import SessionRecord
 from portward.settings.endpoint import AuthMode
 from portward.settings.limits import Limits, RateLimit

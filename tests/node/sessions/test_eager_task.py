@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from portward.node.sessions import eager_task
+from portward.node.sessions import start_eager
+from portward.node.sessions.eager_task import _Resumed
 
 
 class Outcome:
@@ -32,7 +33,7 @@ async def test_finishes_at_once_without_a_task() -> None:
     async def work() -> str:
         return "result"
 
-    assert eager_task.start(work(), done) is None
+    assert start_eager(work(), done) is None
     assert done.calls == [("result", None)]
     assert asyncio.all_tasks() == before
 
@@ -44,7 +45,7 @@ async def test_exception_at_once_is_handed_over() -> None:
     async def work() -> None:
         raise error
 
-    assert eager_task.start(work(), done) is None
+    assert start_eager(work(), done) is None
     assert done.calls == [(None, error)]
 
 
@@ -55,7 +56,7 @@ async def test_cancellation_at_once_is_handed_over() -> None:
     async def work() -> None:
         raise asyncio.CancelledError
 
-    assert eager_task.start(work(), done) is None
+    assert start_eager(work(), done) is None
     assert isinstance(done.calls[0][1], asyncio.CancelledError)
 
 
@@ -67,7 +68,7 @@ async def test_carries_on_as_a_task() -> None:
     async def work() -> int:
         return await future + 1
 
-    task = eager_task.start(work(), done)
+    task = start_eager(work(), done)
     assert task is not None
     await turns()
     assert done.calls == []
@@ -85,7 +86,7 @@ async def test_runs_up_to_its_first_wait_before_start_returns() -> None:
         await asyncio.sleep(0)
         steps.append("after")
 
-    task = eager_task.start(work(), Outcome())
+    task = start_eager(work(), Outcome())
     assert steps == ["before"]
     assert task is not None
     await task
@@ -100,7 +101,7 @@ async def test_future_that_is_done_early_is_not_missed() -> None:
     async def work() -> str:
         return await future
 
-    eager_task.start(work(), done)
+    start_eager(work(), done)
     future.set_result("early")
     await turns()
     assert done.calls == [("early", None)]
@@ -117,7 +118,7 @@ async def test_waits_several_times() -> None:
             total += await asyncio.ensure_future(asyncio.sleep(0, number))
         return total
 
-    task = eager_task.start(work(), done)
+    task = start_eager(work(), done)
     assert task is not None
     assert await task == 10
 
@@ -130,7 +131,7 @@ async def test_exception_after_waiting_is_handed_over() -> None:
         await asyncio.sleep(0)
         raise error
 
-    task = eager_task.start(work(), done)
+    task = start_eager(work(), done)
     assert task is not None
     await turns()
     assert done.calls == [(None, error)]
@@ -148,7 +149,7 @@ async def test_error_of_what_it_waits_for_is_raised_inside() -> None:
             return "caught"
         return "missed"
 
-    eager_task.start(work(), done)
+    start_eager(work(), done)
     future.set_exception(LookupError())
     await turns()
     assert done.calls == [("caught", None)]
@@ -167,7 +168,7 @@ async def test_cancellation_reaches_the_inside(begun: int) -> None:
             await asyncio.sleep(0)
             cleaned.append(True)
 
-    task = eager_task.start(work(), done)
+    task = start_eager(work(), done)
     assert task is not None
     await turns(begun)
     task.cancel()
@@ -185,7 +186,7 @@ async def test_cancellation_before_a_bare_yield_is_handed_on() -> None:
     async def work() -> None:
         await asyncio.sleep(0)
 
-    task = eager_task.start(work(), done)
+    task = start_eager(work(), done)
     assert task is not None
     task.cancel()
     await turns()
@@ -201,7 +202,7 @@ async def test_inside_has_a_current_task_after_its_first_wait() -> None:
             await asyncio.sleep(0)
         return asyncio.current_task() is task
 
-    task = eager_task.start(work(), Outcome())
+    task = start_eager(work(), Outcome())
     assert task is not None
     assert await task
 
@@ -216,7 +217,7 @@ async def test_abandoned_coroutine_is_closed() -> None:
         finally:
             closed.append(True)
 
-    task = eager_task.start(work(), Outcome())
+    task = start_eager(work(), Outcome())
     assert task is not None
     rest = task.get_coro()
     assert rest is not None
@@ -235,4 +236,4 @@ async def test_can_be_awaited_from_elsewhere() -> None:
 
     coroutine = work()
     coroutine.send(None)
-    assert await eager_task._Resumed(coroutine, None) == "result"
+    assert await _Resumed(coroutine, None) == "result"

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from portward.node.ports import ConnectionInfo
+from portward.node.sessions import ConnectionInfo
 from portward.protocols.alerts.record import Alert
 from portward.telemetry.events import Event
 from tests.app.calls import subscriber

@@ -12,7 +12,7 @@ from portward.app import build
 from portward.app.gateway import Gateway
 from portward.model.errors import CommandError, ErrorKind
 from portward.model.limits import CLOSE_TIME
-from portward.node.ports import Hooks
+from portward.node.sessions import Hooks
 from portward.node.sessions.connection_handle import ConnectionHandle
 from portward.protocols.live.api import Live
 from portward.telemetry.events import Event

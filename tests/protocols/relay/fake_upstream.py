@@ -16,7 +16,7 @@ from tests.running_gateway import RunningGateway, run_gateway, settle
 
 
 class FakeLink:
-    """Implements `node.ports.UpstreamLink`: what was sent is in `sent`, `say` makes it speak."""
+    """Implements `UpstreamLink`: what was sent is in `sent`, `say` makes it speak."""
 
     def __init__(
         self, model: str, parameters: tuple[tuple[str, str], ...] = (), *, named: bool = True
@@ -63,7 +63,7 @@ class FakeLink:
 
 
 class FakeUpstream:
-    """Implements `node.ports.Upstream`."""
+    """Implements `UpstreamPort`."""
 
     def __init__(self) -> None:
         self.links: list[FakeLink] = []

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
-from portward.app.workers import control_protocol
+import portward.app.workers.control_protocol as control_protocol
 from portward.app.workers.sockets import listening
 from portward.app.workers.worker import WorkerPlace
 from portward.model.clock import Timer

@@ -11,12 +11,12 @@ from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
+import portward.app.workers.worker_process as worker_process
 from portward.admin.server import bind
 from portward.app.judging import refuse_start, refuse_unsafe
 from portward.app.server import Announce, lines, told
 from portward.app.service_manager import READY, STOPPING, notified, notify
 from portward.app.signals import Signals
-from portward.app.workers import worker_process
 from portward.app.workers.control_protocol import Secrets, Task, WorkerOrder
 from portward.app.workers.sockets import private_folder, reserved
 from portward.app.workers.supervisor import (

@@ -14,8 +14,8 @@ from typing import Final
 
 import msgspec
 
+import portward.app.workers.control_protocol as control_protocol
 from portward.admin.status import GatewayStatus
-from portward.app.workers import control_protocol
 from portward.app.workers.sockets import listening
 from portward.app.workers.worker import WorkerPlace
 

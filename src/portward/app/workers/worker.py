@@ -11,7 +11,7 @@ from typing import BinaryIO, Final
 import msgspec
 from msgspec.structs import replace
 
-from portward.app.workers import control_protocol
+import portward.app.workers.control_protocol as control_protocol
 from portward.app.workers.control_protocol import Secrets, Task, WorkerOrder, WorkerReport
 from portward.settings import Secret, Settings
 from portward.settings.keys import ApiKey

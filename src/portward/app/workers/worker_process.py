@@ -10,7 +10,7 @@ from contextlib import suppress
 
 import msgspec
 
-from portward.app.workers import control_protocol
+import portward.app.workers.control_protocol as control_protocol
 from portward.app.workers.control_protocol import Task, WorkerOrder, WorkerReport
 
 

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import msgspec
 
-from portward.client.publisher import results
+import portward.client.publisher.results as results
 
 T = TypeVar("T")
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from portward.client.publisher import calls
+import portward.client.publisher.calls as calls
 from portward.client.publisher.calls import AdminCall
 from portward.client.publisher.errors import PublisherError
 from portward.client.publisher.exchange import (

@@ -9,9 +9,9 @@ import secrets
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+import portward.engines.redis.codec as codec
 from portward.engines.json_codec import MALFORMED, encode
 from portward.engines.port import EngineUnavailable, PublishResult, RoomEnded
-from portward.engines.redis import codec
 from portward.engines.redis.commands import together
 from portward.engines.redis.context import RedisContext
 from portward.engines.redis.epochs import EpochKeys

@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
+import portward.engines.redis.codec as codec
 from portward.engines.json_codec import MALFORMED
 from portward.engines.port import EngineEvents, EngineUnavailable
-from portward.engines.redis import codec
 from portward.engines.redis.context import RedisContext
 from portward.engines.redis.pubsub_pool import PubSubPool
 from portward.engines.redis.timeouts import bound

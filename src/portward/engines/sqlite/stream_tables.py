@@ -4,10 +4,10 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+import portward.engines.sqlite.epochs as epochs
 from portward.engines.epochs import NextEpochs
 from portward.engines.json_codec import encode
 from portward.engines.port import PublishResult
-from portward.engines.sqlite import epochs
 from portward.engines.sqlite.history_query import read_page
 from portward.engines.sqlite.room_rows import alive
 from portward.model.channel import Channel

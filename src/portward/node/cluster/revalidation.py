@@ -9,8 +9,7 @@ from portward.model.errors import CommandError, Unavailable
 from portward.model.identity import Identity
 from portward.model.limits import REVALIDATION_CACHE
 from portward.node.channels import Subscriptions
-from portward.node.ports import IdentityProviderPort
-from portward.node.rights import IdentityBinding, LimitedVerification
+from portward.node.rights import IdentityBinding, IdentityProviderPort, LimitedVerification
 from portward.node.sessions import NodeContext, Session
 
 _SHARE: Final = 6

@@ -17,9 +17,8 @@ from portward.node.channels import (
     participants,
 )
 from portward.node.commands.handler import Handlers
-from portward.node.hooks import HookRunner
 from portward.node.rights import Authentication, Authorizer
-from portward.node.sessions import NodeContext, Session, Subscription, pace
+from portward.node.sessions import HookRunner, NodeContext, Session, Subscription, pace
 from portward.telemetry.events import Event
 
 

@@ -22,10 +22,8 @@ from portward.model.revocation import Revocation, RevocationKind
 from portward.model.room import Room, RoomOrigin, RoomRecord
 from portward.node.channels import Publishing, SubscribeCost, kept_until, participants, stated_end
 from portward.node.cluster import RightsEventHandler
-from portward.node.hooks import HookRunner, describe
-from portward.node.ports import ConnectionInfo
 from portward.node.rights import Authorizer, CredentialVerifier
-from portward.node.sessions import NodeContext, Session
+from portward.node.sessions import ConnectionInfo, HookRunner, NodeContext, Session, describe
 from portward.node.stores import RevocationsFull, UserRights
 from portward.security import policy
 from portward.security.redaction import fingerprint

@@ -2,7 +2,7 @@
 
 from portward.node.handshake.admission import AdmissionControl
 from portward.node.handshake.closed_refusals import ClosedRefusal, closed_refusal
-from portward.node.handshake.cors import cors, preflight, readable_by
+from portward.node.handshake.cors import cors_headers, preflight, readable_by
 from portward.node.handshake.handshake_auth import HandshakeAuthenticator
 from portward.node.handshake.handshake_service import AdmittedHandshake, HandshakeService
 from portward.node.handshake.session_binding import SessionBinding, follow_up
@@ -22,7 +22,7 @@ __all__ = [
     "SessionBinding",
     "SessionOpening",
     "closed_refusal",
-    "cors",
+    "cors_headers",
     "follow_up",
     "preflight",
     "readable_by",

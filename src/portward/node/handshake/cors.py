@@ -22,7 +22,7 @@ MAX_AGE: Final = 600
 """Seconds for which a browser may cache the reply to a preflight."""
 
 
-def cors(endpoint: ActiveEndpoint, head: RequestHead) -> Headers:
+def cors_headers(endpoint: ActiveEndpoint, head: RequestHead) -> Headers:
     """Return the headers that let a page of an allowed origin read the response; else none."""
     origins = head.all("origin")
     try:

@@ -13,7 +13,7 @@ from portward.model.identity import Identity
 from portward.model.namespace import AccessRule, Namespace
 from portward.model.rights import Right
 from portward.model.room import RoomRecord
-from portward.node.ports import CHANNEL_ACTIONS, IdentityProviderPort, RightsQuestion
+from portward.node.rights.ports import CHANNEL_ACTIONS, IdentityProviderPort, RightsQuestion
 from portward.node.rights.records import RoomRecords, same_life
 from portward.node.sessions import NodeContext, Session
 from portward.security import policy

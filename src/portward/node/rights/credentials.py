@@ -5,7 +5,7 @@ from hashlib import sha256
 
 from portward.model.errors import CommandError, CredentialError, ErrorKind, Unavailable
 from portward.model.identity import Identity
-from portward.node.ports import IdentityProviderPort, Verifier
+from portward.node.rights.ports import IdentityProviderPort, Verifier
 from portward.node.sessions import NodeContext
 from portward.security.tokens import TokenRefused
 

@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 
 from portward.model.errors import CommandError, CredentialError, ErrorKind, Unavailable
 from portward.model.limits import VERIFICATIONS, LimitName
-from portward.node.ports import IdentityProviderPort, Verifier
+from portward.node.rights.ports import IdentityProviderPort, Verifier
 from portward.node.sessions import HandshakeFacts, NodeContext
 from portward.security.address import mask
 from portward.security.credential_memory import (

@@ -1,17 +1,18 @@
 """Sessions: state of a connection, its transport, timers and limits."""
 
-from portward.node.sessions import eager_task, ends
 from portward.node.sessions.background import Background
 from portward.node.sessions.clock import LoopClock
 from portward.node.sessions.cluster_limits import ClusterRateLimiter
 from portward.node.sessions.connection_handle import ConnectionHandle
 from portward.node.sessions.context import NodeContext, make_context
 from portward.node.sessions.drain import Drain
+from portward.node.sessions.eager_task import start_eager
 from portward.node.sessions.endpoint import (
     ActiveEndpoint,
     HandshakeFacts,
     auto_created,
 )
+from portward.node.sessions.hooks import ConnectionInfo, HookRunner, Hooks, MessageInfo, describe
 from portward.node.sessions.limits import Limiter
 from portward.node.sessions.pacing import PACED, fitting, must_wait, pace, size_of, taken
 from portward.node.sessions.path_handler import (
@@ -24,7 +25,6 @@ from portward.node.sessions.path_handler import (
     ResponseSender,
 )
 from portward.node.sessions.pending_connections import Pending, PendingConnections
-from portward.node.sessions.pending_session import PendingSession
 from portward.node.sessions.protocol import (
     NO_OBSERVER,
     ClientProtocol,
@@ -53,19 +53,22 @@ __all__ = [
     "ClientProtocol",
     "ClusterRateLimiter",
     "ConnectionHandle",
+    "ConnectionInfo",
     "Drain",
     "EndpointObserver",
     "HandshakeFacts",
     "HandshakeGate",
     "Headers",
+    "HookRunner",
+    "Hooks",
     "HttpReply",
     "Limiter",
     "LoopClock",
+    "MessageInfo",
     "NodeContext",
     "PathHandler",
     "Pending",
     "PendingConnections",
-    "PendingSession",
     "ProtocolViolation",
     "ReplyWriter",
     "RequestHandler",
@@ -79,12 +82,12 @@ __all__ = [
     "auto_created",
     "count_fault",
     "count_refusal",
-    "eager_task",
-    "ends",
+    "describe",
     "fitting",
     "make_context",
     "must_wait",
     "pace",
     "size_of",
+    "start_eager",
     "taken",
 ]

@@ -5,7 +5,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from portward.model.errors import Unavailable
-from portward.node.sessions import eager_task
+from portward.node.sessions.eager_task import start_eager
 
 
 class Background:
@@ -20,7 +20,7 @@ class Background:
 
     def run(self, coroutine: Coroutine[Any, Any, Any]) -> None:
         """Start a coroutine; the caller does not wait for it."""
-        task = eager_task.start(coroutine, self._done)
+        task = start_eager(coroutine, self._done)
         if task is not None:
             self.adopt(task)
 

@@ -7,19 +7,53 @@ from dataclasses import dataclass
 from functools import partial
 
 from portward.engines.port import Engine
+from portward.hub.channel_state import DeliveryOptions
+from portward.hub.cooldown import Cooldown, all_alike
+from portward.hub.encoder import Encoder
 from portward.hub.hub import Hub
 from portward.hub.registry import Registry
+from portward.model.channel import Channel
 from portward.model.clock import Clock
+from portward.model.limits import COOLDOWN_COMBINED, COOLDOWN_TYPES
+from portward.model.namespace import SlowPolicy
+from portward.model.replies import Push
 from portward.node.sessions.background import Background
 from portward.node.sessions.cluster_limits import ClusterRateLimiter
-from portward.node.sessions.delivery_options import delivery_options
 from portward.node.sessions.endpoint import ActiveEndpoint
-from portward.node.sessions.fan_out_telemetry import FanOutTelemetry
 from portward.node.sessions.session import Session
 from portward.node.sessions.timer_wheel import TimerWheel
 from portward.node.stores import Stores
 from portward.settings.resolve import SettingsInForce
 from portward.telemetry import Telemetry
+from portward.telemetry.events import Event
+from portward.telemetry.labels import type_name
+from portward.wire.message import WireMessage
+
+
+class FanOutTelemetry:
+    """Implements `hub.Observer`: counts fan-outs and encoded pushes, records encoding errors."""
+
+    def __init__(self, telemetry: Telemetry) -> None:
+        self._telemetry = telemetry
+
+    def fanned_out(
+        self, channel: Channel, publications: int, deliveries: int, seconds: float
+    ) -> None:
+        """Count a fan-out."""
+        self._telemetry.metrics.delivered(
+            channel.partition(":")[0], publications, deliveries, seconds
+        )
+
+    def on_encoded(self, encoder: Encoder, push: Push, message: WireMessage, count: int) -> None:
+        """Count an encoded push."""
+        kind = type_name(type(push))
+        self._telemetry.metrics.sent(encoder.name, kind, len(message.payloads[0]), count)
+
+    def encode_failed(self, channel: Channel, error: Exception) -> None:
+        """Record a push that could not be encoded for one endpoint."""
+        self._telemetry.record(
+            Event.INTERNAL_ERROR, channel=channel, error=type(error).__name__, detail="encode"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +93,7 @@ def make_context(
     call_soon = asyncio.get_running_loop().call_soon
     wheel = TimerWheel(clock, telemetry.failure)
     fan_out = FanOutTelemetry(telemetry)
-    options = partial(delivery_options, settings, endpoints, clock)
+    options = partial(_delivery_options, settings, endpoints, clock)
     return NodeContext(
         engine=engine,
         stores=Stores(engine, clock),
@@ -77,3 +111,28 @@ def make_context(
         cluster_limits=ClusterRateLimiter(engine),
         call_soon=call_soon,
     )
+
+
+def _delivery_options(
+    settings: SettingsInForce,
+    endpoints: Mapping[str, ActiveEndpoint],
+    clock: Clock,
+    channel: Channel,
+) -> DeliveryOptions:
+    """Return the delivery settings of one channel.
+
+    The protocol of an endpoint of the namespace defines the urgency of publications.
+    """
+    namespace, cooldown = settings.now.namespaces[channel.namespace], None
+    if namespace.cooldown:
+        remembered = COOLDOWN_COMBINED if channel.is_combined else COOLDOWN_TYPES
+        ranks = (
+            endpoint.protocol.urgency
+            for endpoint in endpoints.values()
+            if endpoint.protocol.ranked
+            and endpoint.namespace is not None
+            and endpoint.namespace.name == namespace.name
+        )
+        urgency = next(ranks, all_alike)
+        cooldown = Cooldown(namespace.cooldown, clock.monotonic, remembered, urgency)
+    return DeliveryOptions(cooldown=cooldown, latest_only=namespace.slow is SlowPolicy.LATEST_ONLY)

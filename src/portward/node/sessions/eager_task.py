@@ -49,7 +49,7 @@ class _Resumed(Coroutine[Any, Any, T]):
         return self._coroutine.__await__()
 
 
-def start(
+def start_eager(
     coroutine: Coroutine[Any, Any, T], done: Callable[[T | None, BaseException | None], None]
 ) -> asyncio.Task[T] | None:
     """Run `coroutine` until it suspends; call `done(result, error)` at its end, perhaps before returning.

@@ -18,8 +18,8 @@ from portward.model.lifecycle import TRANSITIONS, State, Transition
 from portward.model.limits import CLOSE_TIME, EXPIRY_NOTICE, MESSAGE_TIME, LimitName
 from portward.model.payload import Payload
 from portward.model.replies import Expiring, Push
-from portward.node.sessions import eager_task
 from portward.node.sessions.closing import PeerClose, parting
+from portward.node.sessions.eager_task import start_eager
 from portward.node.sessions.endpoint import INBOX, INBOX_BYTES, HandshakeFacts
 from portward.node.sessions.protocol import ClientProtocol, ProtocolViolation
 from portward.node.sessions.subscription import Subscription
@@ -247,7 +247,7 @@ class Session:
     def run(self, work: Coroutine[Any, Any, None]) -> None:
         """Run `work` now; messages wait in the inbox until it is done."""
         self.task = True
-        task = eager_task.start(work, self._served)
+        task = start_eager(work, self._served)
         if task is not None:
             self.task = task
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+import portward.protocols.alerts.record as alert_record
 from portward.model.commands import Publish
 from portward.model.errors import CommandError, ErrorKind
 from portward.node.admin_method import (
@@ -16,7 +17,6 @@ from portward.node.admin_method import (
     method,
     yielding,
 )
-from portward.protocols.alerts import record as alert_record
 from portward.protocols.alerts.analysis import AnalysisReport, read
 from portward.protocols.alerts.record import Severity
 from portward.settings.keys import Scope

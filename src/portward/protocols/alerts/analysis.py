@@ -19,9 +19,9 @@ from typing import Annotated, Any, Final, NamedTuple, TypeVar
 import msgspec
 from msgspec import Meta
 
+import portward.protocols.alerts.record as record
 from portward.model.commands import Publish
 from portward.model.limits import DATA
-from portward.protocols.alerts import record
 from portward.protocols.alerts.record import Severity
 
 S = TypeVar("S", bound=msgspec.Struct)

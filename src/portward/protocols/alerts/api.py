@@ -4,11 +4,12 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable
 from functools import partial
 from typing import Any, Protocol, overload, runtime_checkable
 
+import portward.protocols.alerts.analysis as analysis
+import portward.protocols.alerts.record as record
 from portward.model.channel import Channel
 from portward.model.commands import Publish, ReadHistory
 from portward.node.node import Node
-from portward.node.ports import Hooks
-from portward.protocols.alerts import analysis, record
+from portward.node.sessions import Hooks
 from portward.protocols.alerts.engine_connection import EngineConnection
 from portward.protocols.alerts.engine_sources import EmitterConnection, IteratorConnection
 from portward.protocols.alerts.hooks import Hook, adder, alert_of

@@ -7,13 +7,13 @@ import msgspec
 from msgspec import UNSET
 from msgspec.structs import asdict
 
+import portward.protocols.alerts.messages as wire
+import portward.protocols.alerts.record as record
 from portward.model import replies as say
 from portward.model.channel import Channel
 from portward.model.commands import Command
 from portward.model.errors import CommandError, ErrorKind
 from portward.model.replies import Push, Reply
-from portward.protocols.alerts import messages as wire
-from portward.protocols.alerts import record
 from portward.protocols.alerts.call_ids import CallIds
 from portward.protocols.alerts.messages import CODES, TEXTS
 from portward.protocols.alerts.record import Alert

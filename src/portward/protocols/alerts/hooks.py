@@ -5,11 +5,11 @@ from collections.abc import Callable
 from inspect import isawaitable
 from typing import Any, Final, TypeVar
 
+import portward.protocols.alerts.record as record
 from portward.engines.port import PublishResult
 from portward.model.commands import Publish
 from portward.model.publication import Publication
-from portward.node.ports import ConnectionInfo, Hooks
-from portward.protocols.alerts import record
+from portward.node.sessions import ConnectionInfo, Hooks
 from portward.protocols.alerts.record import Alert
 
 Hook = TypeVar("Hook", bound=Callable[..., Any])

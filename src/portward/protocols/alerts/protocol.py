@@ -12,6 +12,10 @@ from typing import Any, ClassVar, Final
 import msgspec
 from msgspec import UnsetType
 
+import portward.protocols.alerts.call_ids as call_ids
+import portward.protocols.alerts.encode as encode
+import portward.protocols.alerts.messages as wire
+import portward.protocols.alerts.record as record
 from portward.model import commands as ask
 from portward.model.channel import Channel
 from portward.model.commands import Command

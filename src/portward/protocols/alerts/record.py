@@ -6,10 +6,10 @@ from typing import Any, Final
 
 import msgspec
 
+import portward.protocols.alerts.call_ids as call_ids
 from portward.model.channel import Channel
 from portward.model.commands import Publish
 from portward.model.publication import Publication
-from portward.protocols.alerts import call_ids
 
 
 class Severity(StrEnum):

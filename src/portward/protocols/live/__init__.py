@@ -1,7 +1,7 @@
 """The live protocol: web pages follow topics, authenticated by the cookie of their site."""
 
-from portward.node.ports import Hooks
 from portward.node.protocol_service import ProtocolRegistration
+from portward.node.sessions import Hooks
 from portward.protocols.live.protocol import LiveProtocol
 from portward.protocols.live.service import TAKEOVER, LiveService
 from portward.settings.resolve import Endpoint

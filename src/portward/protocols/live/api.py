@@ -7,8 +7,7 @@ from portward.model.channel import Channel
 from portward.model.commands import Publish
 from portward.model.position import Position
 from portward.node.node import Node
-from portward.node.ports import Hooks
-from portward.node.sessions import ConnectionHandle
+from portward.node.sessions import ConnectionHandle, Hooks
 from portward.protocols.live.service import TAKEOVER
 
 MessageHandler = Callable[[ConnectionHandle, Any], Awaitable[None]]

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Final
 import msgspec
 from msgspec import UNSET, UnsetType
 
+import portward.protocols.live.messages as wire
 from portward.model import commands as ask
 from portward.model import replies as say
 from portward.model.channel import Channel

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Final
 
 import msgspec
 
+import portward.protocols.relay.messages as wire
 from portward.model import commands as ask
 from portward.model import replies as say
 from portward.model.commands import Command
@@ -21,7 +22,6 @@ from portward.model.replies import Push, Reply
 from portward.model.request import RequestHead
 from portward.node.sessions import ClientProtocol
 from portward.protocols.message import json_details, milliseconds, optional
-from portward.protocols.relay import messages as wire
 from portward.protocols.relay.request import RequestedRelay, read_request
 from portward.security import strict_json
 from portward.security.credentials import GivenCredential

@@ -96,7 +96,7 @@ class UpstreamSocket(ClientConnection):
 
 
 class UpstreamConnection:
-    """Implements `node.ports.UpstreamLink`. `send` and `receive` may run at the same time."""
+    """Implements `UpstreamLink`. `send` and `receive` may run at the same time."""
 
     def __init__(self, socket: UpstreamSocket, redact: Callable[[str], str] = redacted) -> None:
         """`redact` makes the reason of a close fit for the log."""

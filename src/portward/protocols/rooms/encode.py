@@ -6,6 +6,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import UNSET, UnsetType
 
+import portward.protocols.rooms.messages as wire
 from portward.model import replies as say
 from portward.model.commands import Command
 from portward.model.errors import CommandError
@@ -14,7 +15,6 @@ from portward.model.publication import Publication
 from portward.model.replies import Push, Reply
 from portward.node.sessions import ClientProtocol
 from portward.protocols.message import Sent, StreamPosition, json_details, milliseconds, optional
-from portward.protocols.rooms import messages as wire
 from portward.protocols.rooms.messages import CODES, TEXTS
 
 _encode = msgspec.json.Encoder().encode

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Final
 import msgspec
 from msgspec import UNSET, UnsetType
 
+import portward.protocols.rooms.messages as wire
 from portward.model import commands as ask
 from portward.model.channel import Channel
 from portward.model.commands import Command, Wanted
@@ -18,7 +19,6 @@ from portward.model.disconnects import Disconnect
 from portward.model.errors import CommandError, ErrorKind
 from portward.model.position import Position
 from portward.protocols.message import MAX_ID, SincePosition
-from portward.protocols.rooms import messages as wire
 from portward.protocols.rooms.encode import RoomsEncoder
 from portward.security import strict_json
 

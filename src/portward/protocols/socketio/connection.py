@@ -5,6 +5,8 @@ from typing import Any, Final, Protocol
 
 from msgspec.structs import replace
 
+import portward.protocols.socketio.codes as codes
+import portward.protocols.socketio.packets as packets
 from portward.model.commands import Command
 from portward.model.disconnects import Disconnect
 from portward.model.errors import RATE_FAULTS, CommandError
@@ -12,7 +14,6 @@ from portward.model.lifecycle import State
 from portward.model.payload import MultipartPayload, Payload
 from portward.model.replies import Expiring, Parting, Push, Reply, SharedChanged, ShuttingDown
 from portward.node.sessions import ClientProtocol, Session
-from portward.protocols.socketio import codes, packets
 from portward.protocols.socketio.attachments import unpack
 from portward.protocols.socketio.commands import CloseSocket, ConnectId
 from portward.protocols.socketio.packets import (

@@ -6,15 +6,15 @@ from typing import Any, Final
 
 import msgspec
 
+import portward.protocols.socketio.codes as codes
+import portward.protocols.socketio.packets as packets
 from portward.model.channel import Channel
 from portward.model.commands import Subscribe
 from portward.model.disconnects import Disconnect
 from portward.model.errors import CommandError, ErrorKind, Unavailable
 from portward.model.replies import Done, Reply
-from portward.node.hooks import HookRunner
 from portward.node.protocol_service import ProtocolContext
-from portward.node.sessions import Session
-from portward.protocols.socketio import codes, packets
+from portward.node.sessions import HookRunner, Session
 from portward.protocols.socketio.commands import (
     Call,
     Called,

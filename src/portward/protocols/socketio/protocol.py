@@ -6,13 +6,14 @@ namespaces of a connection.
 
 from typing import Any
 
+import portward.protocols.socketio.codes as codes
+import portward.protocols.socketio.packets as packets
 from portward.model import replies as say
 from portward.model.commands import Command
 from portward.model.errors import RATE_FAULTS, CommandError, ErrorKind
 from portward.model.payload import MultipartPayload, Payload
 from portward.model.replies import Push, Reply
 from portward.node.sessions import ClientProtocol
-from portward.protocols.socketio import codes, packets
 from portward.protocols.socketio.commands import (
     Call,
     Called,

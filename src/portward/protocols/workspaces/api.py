@@ -5,18 +5,18 @@ from typing import Any, Final, TypeVar, overload
 
 import msgspec
 
+import portward.protocols.workspaces.payloads as payloads
 from portward.model.approval import Approval
 from portward.model.channel import Channel
 from portward.model.commands import Publish
 from portward.model.position import Position
 from portward.node.node import Node
-from portward.node.ports import Hooks
+from portward.node.sessions import Hooks
 from portward.protocols.socketio.attachments import pack
 from portward.protocols.socketio.commands import channel_of
 from portward.protocols.socketio.namespaces import NAMESPACES
 from portward.protocols.socketio.packets import RESERVED, ROOT
 from portward.protocols.socketio.server import Handler, NamespaceHandlers, Socket
-from portward.protocols.workspaces import payloads
 from portward.protocols.workspaces.approvals import DEFAULT_LIFE
 from portward.protocols.workspaces.events import WorkspaceEvents
 from portward.protocols.workspaces.handlers import ACTION

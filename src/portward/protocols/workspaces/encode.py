@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Final
 
+import portward.protocols.workspaces.payloads as payloads
 from portward.model import replies as say
 from portward.model.replies import Push, Reply
 from portward.protocols.message import milliseconds
@@ -10,7 +11,6 @@ from portward.protocols.socketio import codes
 from portward.protocols.socketio.commands import nsp_of
 from portward.protocols.socketio.packets import ROOT
 from portward.protocols.socketio.protocol import MESSAGE
-from portward.protocols.workspaces import payloads
 from portward.protocols.workspaces.commands import Acted, Asked, Decided, Sharing
 
 

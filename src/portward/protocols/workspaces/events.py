@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
+import portward.protocols.workspaces.messages as wire
 from portward.model import commands as ask
 from portward.model.channel import Channel
 from portward.model.commands import Command
@@ -13,7 +14,6 @@ from portward.protocols.message import Received
 from portward.protocols.socketio.attachments import has_bytes
 from portward.protocols.socketio.namespaces import invalid
 from portward.protocols.socketio.packets import SocketIoPacket
-from portward.protocols.workspaces import messages as wire
 from portward.protocols.workspaces.commands import Act, Decide, Share
 from portward.protocols.workspaces.payloads import channel
 

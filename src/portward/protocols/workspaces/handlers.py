@@ -5,6 +5,7 @@ from typing import Any, Final
 import msgspec
 from msgspec.structs import replace
 
+import portward.protocols.workspaces.payloads as payloads
 from portward.model.approval import Approval, Verdict
 from portward.model.channel import Channel
 from portward.model.commands import Publish, Refresh, Subscribe
@@ -17,7 +18,6 @@ from portward.node.protocol_service import ProtocolContext
 from portward.node.sessions import Session
 from portward.protocols.socketio.commands import Called
 from portward.protocols.socketio.namespaces import outcome
-from portward.protocols.workspaces import payloads
 from portward.protocols.workspaces.commands import (
     Act,
     Acted,

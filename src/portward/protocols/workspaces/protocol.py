@@ -2,13 +2,14 @@
 
 from typing import Any
 
+import portward.protocols.workspaces.encode as encode
+import portward.protocols.workspaces.payloads as payloads
 from portward.model.commands import Command
 from portward.model.errors import CommandError, ErrorKind
 from portward.model.payload import Payload
 from portward.model.replies import Push, Reply
 from portward.protocols.socketio.packets import ROOT, SocketIoPacket
 from portward.protocols.socketio.protocol import SocketIoProtocol, acknowledge
-from portward.protocols.workspaces import encode, payloads
 from portward.protocols.workspaces.events import WorkspaceEvents
 
 

@@ -5,10 +5,10 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any, Final
 
+import portward.settings.checks.addresses as addresses
 from portward.model.limits import CONNECTIONS_PER_USER, LimitMode, LimitName
 from portward.model.namespace import AccessRule, PublishRight
 from portward.model.path_router import PathPattern, is_pattern
-from portward.settings.checks import addresses
 from portward.settings.checks.rule import FAIL, WARN, Context, Problems, RuleTable
 from portward.settings.checks.unused import HTTP_RULE, LIVE, POLLING, RECONNECT_URL
 from portward.settings.endpoint import (

@@ -3,9 +3,9 @@
 import re
 from typing import Final
 
+import portward.settings.checks.addresses as addresses
 from portward.model import topics
 from portward.model.namespace import AccessRule
-from portward.settings.checks import addresses
 from portward.settings.checks.rule import FAIL, WARN, Context, Problems, RuleTable
 from portward.settings.checks.unused import COOKIES, PROVIDER
 from portward.settings.endpoint import AuthMode, EndpointSettings

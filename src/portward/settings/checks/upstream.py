@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Final
 from urllib.parse import urlsplit
 
-from portward.settings.checks import addresses
+import portward.settings.checks.addresses as addresses
 from portward.settings.checks.rule import FAIL, WARN, Context, Problems, RuleTable
 from portward.settings.checks.secrets import key_flaw, weakness
 from portward.settings.checks.unused import PRODUCTION, RELAY, WEBHOOK

@@ -4,17 +4,17 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
+import portward.transports.engineio.responses as responses
 from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
 from portward.model.request import RequestHead
-from portward.node.handshake import cors, preflight
+from portward.node.handshake import cors_headers, preflight
 from portward.node.sessions import (
     ActiveEndpoint,
     Admission,
     PathHandler,
     ResponseSender,
-    eager_task,
+    start_eager,
 )
-from portward.transports.engineio import responses
 from portward.transports.engineio.polling import Polling
 from portward.transports.engineio.queries import length_of, read_query
 from portward.transports.engineio.server import EngineServer, SessionEntry
@@ -70,7 +70,7 @@ class PollingRequest:
         self._endpoint = endpoint
         self._head = head
         self._query = read_query(head.query)
-        self._cors = cors(endpoint, head)
+        self._cors = cors_headers(endpoint, head)
         self._task: asyncio.Task[Any] | None = None
         self._polling: Polling | None = None
         self._length = 0
@@ -242,7 +242,7 @@ class PollingRequest:
             self._task = None
             then(result, error)
 
-        task = eager_task.start(judging, judged)
+        task = start_eager(judging, judged)
         if task is not None and not task.done():
             self._task = task
 

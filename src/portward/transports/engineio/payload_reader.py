@@ -3,10 +3,10 @@
 import asyncio
 from typing import Final, Protocol
 
+import portward.transports.engineio.responses as responses
 from portward.model.disconnects import Disconnect
 from portward.node.sessions import TransportCallbacks
 from portward.transports.deadlines import Deadlines
-from portward.transports.engineio import responses
 from portward.wire import engineio
 from portward.wire.engineio import EngineIoPacket, EngineIoPacketKind
 from portward.wire.errors import WireFault

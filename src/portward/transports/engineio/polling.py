@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final, Protocol
 
+import portward.transports.engineio.responses as responses
 from portward.model.channel import Channel
 from portward.model.clock import Clock
 from portward.model.disconnects import Disconnect
@@ -11,7 +12,6 @@ from portward.model.limits import OUTBOX_AGE
 from portward.node.sessions import SentCallbacks, TransportCallbacks
 from portward.security.rate import gcra
 from portward.transports.deadlines import Deadlines, Waiter
-from portward.transports.engineio import responses
 from portward.transports.engineio.payload_reader import PayloadReader, Request
 from portward.transports.engineio.polling_queue import PollingQueue
 from portward.wire import engineio

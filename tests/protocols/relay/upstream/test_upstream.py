@@ -10,7 +10,7 @@ import pytest
 from websockets.asyncio.server import ServerConnection
 
 from portward.model.errors import Unavailable
-from portward.node.sessions import eager_task
+from portward.node.sessions import start_eager
 from portward.protocols.relay.ports import UpstreamClosed, UpstreamLink, UpstreamPort
 from portward.protocols.relay.upstream import UpstreamClient
 from portward.protocols.relay.upstream_link import UpstreamConnection
@@ -433,7 +433,7 @@ def begin(upstream: UpstreamClient, done: list[Any]) -> asyncio.Future[asyncio.T
     def now() -> None:
         assert asyncio.current_task() is None
         opening = upstream.open(MODEL)
-        begun.set_result(eager_task.start(opening, lambda *outcome: done.append(outcome)))
+        begun.set_result(start_eager(opening, lambda *outcome: done.append(outcome)))
 
     loop.call_soon(now)
     return begun

@@ -5,7 +5,7 @@ import pytest
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
-from portward.node.sessions import eager_task
+from portward.node.sessions import start_eager
 from portward.protocols.relay import upstream_link
 from portward.protocols.relay.ports import UpstreamClosed
 from portward.protocols.relay.upstream_link import MAX_MESSAGE, UpstreamConnection
@@ -246,7 +246,7 @@ async def test_sending_while_the_upstream_closes() -> None:
         server.writers[0].write(answer)
         await until(lambda: link._socket.state.name != "OPEN")
         ended: list[BaseException | None] = []
-        eager_task.start(link.send(b"x", binary=False), lambda _, error: ended.append(error))
+        start_eager(link.send(b"x", binary=False), lambda _, error: ended.append(error))
         assert isinstance(ended[0], UpstreamClosed)
         assert ended[0].code == 4001
         link.drop()
@@ -344,7 +344,7 @@ async def test_closing_is_not_given_up() -> None:
     async with linked(hears) as link:
         task: list[asyncio.Task[None] | None] = []
         asyncio.get_running_loop().call_soon(
-            lambda: task.append(eager_task.start(link.close(4003), lambda *_: None))
+            lambda: task.append(start_eager(link.close(4003), lambda *_: None))
         )
         await asyncio.sleep(0)
         assert task[0] is not None

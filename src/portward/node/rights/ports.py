@@ -1,20 +1,11 @@
-"""Ports of packages that the node does not import, and hooks of the application."""
+"""The ports to identity: verifier, identity provider, and the application's answers about rights."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Protocol
 
-import msgspec
-
-from portward.engines.port import PublishResult
 from portward.model.channel import Channel
-from portward.model.commands import Publish
 from portward.model.identity import Identity
 from portward.model.rights import Right
 from portward.security.jws import TokenRefused
-
-if TYPE_CHECKING:
-    from portward.node.sessions import ConnectionHandle
 
 
 class Verifier(Protocol):
@@ -80,59 +71,6 @@ class IdentityProviderPort(Protocol):
 
     async def aclose(self) -> None:
         """Close the connections to the provider."""
-
-
-class ConnectionInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """A connection as hooks, the library and the admin API get it. The address is masked."""
-
-    id: str
-    endpoint: str
-    user: str | None
-    address: str
-    opened_at: float
-    channels: tuple[Channel, ...] = ()
-
-
-class MessageInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """A publication requested by a client, before it is stored."""
-
-    connection: ConnectionInfo
-    channel: Channel
-    data: Any
-
-
-@dataclass(slots=True)
-class Hooks:
-    """Callables of the application. A connect or message hook rejects by returning False.
-
-    Hooks run in their own tasks. When a hook raises, the error is recorded and counts as False: what it
-    was to decide is rejected.
-    """
-
-    connect: list[Callable[[ConnectionInfo], Awaitable[bool | None]]] = field(default_factory=list)
-    disconnect: list[Callable[[ConnectionInfo, str], Awaitable[None]]] = field(default_factory=list)
-    message: list[Callable[[MessageInfo], Awaitable[bool | None]]] = field(default_factory=list)
-    opened: dict[str, list[Callable[[ConnectionInfo], Awaitable[None]]]] = field(
-        default_factory=dict
-    )
-    """By namespace: called for every connection that is fully admitted."""
-    left: dict[str, list[Callable[[ConnectionInfo, str], Awaitable[None]]]] = field(
-        default_factory=dict
-    )
-    """By namespace: called as the disconnect hooks."""
-    published: dict[str, list[Callable[[Publish, PublishResult, int], Awaitable[None]]]] = field(
-        default_factory=dict
-    )
-    """By namespace: called for every publication of the backend, from the library or the admin API, with
-    the time in Unix milliseconds."""
-    handlers: dict[tuple[str, str], Any] = field(default_factory=dict)
-    """Handlers that one protocol defines, by kind and namespace."""
-    listeners: dict[str, list[Callable[..., None]]] = field(default_factory=dict)
-    """Called at events that one protocol defines, by the name of the event."""
-    closed: dict[str, Callable[["ConnectionHandle", str], Awaitable[None]]] = field(
-        default_factory=dict
-    )
-    """By namespace: called when a connection is closed, with the name of the disconnect."""
 
 
 CHANNEL_ACTIONS = {

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from portward.node.ports import ConnectionInfo, MessageInfo
+from portward.node.sessions import ConnectionInfo, MessageInfo
 from portward.settings.sections import GateSettings
 from portward.telemetry.events import Event
 from portward.testing import connect
