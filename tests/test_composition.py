@@ -226,6 +226,7 @@ OF_LIBRARIES: Final = {
     "portward.admin.app": {"router"},
     "portward.admin.server": {"server"},
     "portward.app.server": {"context"},
+    "portward.app": {"module"},
 }
 """Objects of other libraries that are set up by assignment."""
 

@@ -114,8 +114,12 @@ class BatchSubscriptions:
         full = False
         for channel in command.channels[:ASKED_AT_ONCE]:
             since = command.since.get(channel)
-            heard = channel in session.subscriptions
-            if _covered(session, channel) or (heard and since is None) or (full and not heard):
+            subscribed = channel in session.subscriptions
+            if (
+                _covered(session, channel)
+                or (subscribed and since is None)
+                or (full and not subscribed)
+            ):
                 continue
             try:
                 wanted = Subscribe(channel=channel, since=since)
@@ -161,9 +165,9 @@ class BatchSubscriptions:
         if not session.alive:
             raise CommandError(ErrorKind.NOT_AUTHENTICATED)
         if one is None:
-            heard = session.subscriptions
-            found = [each for each in found if each.channel in heard]
-            positions = {channel: at for channel, at in positions.items() if channel in heard}
+            subscribed = session.subscriptions
+            found = [each for each in found if each.channel in subscribed]
+            positions = {channel: at for channel, at in positions.items() if channel in subscribed}
         newest = nlargest(command.limit, found, key=_age)
         return HistoriesRead(
             deliveries=tuple(reversed(newest)), positions=None if command.limit else positions

@@ -136,15 +136,15 @@ class GapRepair:
         epoch, full = before.epoch, len(held) >= HELD
         came = {each.publication.offset: each for each in held if each.epoch == epoch}
         self._hub.resume(channel)
-        told = 0
+        delivered = 0
         for publication in missed:
             arrival = came.pop(publication.offset, None)
             exclude = arrival.exclude if arrival is not None else None
-            told += self._hub.deliver(channel, publication, epoch, exclude)
+            delivered += self._hub.deliver(channel, publication, epoch, exclude)
         rest = [each for _, each in sorted(came.items()) if not self._deliver_next(channel, each)]
         held[:] = [*rest, *(each for each in held[seen:] if each.epoch != epoch)]
-        if told:
-            self._record(channel, GapResult.REPAIRED, told)
+        if delivered:
+            self._record(channel, GapResult.REPAIRED, delivered)
         if held or full:
             self._hub.pause(channel, held)
 

@@ -47,10 +47,10 @@ class Publishing:
     async def publish(
         self,
         grant: Grant[Publish],
-        who: Identity | None = None,
+        identity: Identity | None = None,
         record: RoomRecord | None = None,
     ) -> PublishResult:
-        """Store and announce a publication; `who` is None for publications of the backend.
+        """Store and announce a publication; `identity` is None for publications of the backend.
 
         `record` is the room record at the time of the grant; where one is needed and none is given, it is
         looked up.
@@ -68,7 +68,7 @@ class Publishing:
         guarded = namespace.authorize is AccessRule.ROLES
         if guarded and record is None:
             record = await self._authorizer.record_to_publish(command.channel)
-        draft = self._draft(command, who, record.room if record is not None else None)
+        draft = self._draft(command, identity, record.room if record is not None else None)
         secret = self._settings.now.signing.get(namespace.name)
         if secret:
             draft = sign_message(draft, command.channel, secret)
@@ -115,7 +115,7 @@ class Publishing:
         self._metrics.engine_seconds.observe(self._clock.monotonic() - began, ("publish",))
         return stored
 
-    def _draft(self, command: Publish, who: Identity | None, room: Room | None) -> Draft:
+    def _draft(self, command: Publish, identity: Identity | None, room: Room | None) -> Draft:
         data = command.data
         if room is not None and isinstance(data, str) and STRIPS[room.type, room.sanitize]:
             data = strip_markup(data)
@@ -130,8 +130,8 @@ class Publishing:
             data=data,
             key=command.key,
             type=command.type,
-            user=who.subject if who is not None else None,
-            email=who.email if who is not None else None,
+            user=identity.subject if identity is not None else None,
+            email=identity.email if identity is not None else None,
             attachments=command.attachments,
             exclude=command.exclude,
         )

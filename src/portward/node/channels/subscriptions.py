@@ -253,23 +253,23 @@ class Subscriptions:
     async def _enter_presence(
         self, session: Session, subscription: Subscription, namespace: Namespace
     ) -> None:
-        who, channel = session.identity, subscription.channel
-        if not namespace.presence or subscription.present or who is None:
+        identity, channel = session.identity, subscription.channel
+        if not namespace.presence or subscription.present or identity is None:
             return
         limit = _bound(subscription)
-        member = Member(session.id, who.subject, who.email)
+        member = Member(session.id, identity.subject, identity.email)
         subscription.present = True
         first = await self._engine.presence.enter(channel, member, limit)
         if first is None:
             subscription.present = False
             raise CommandError(ErrorKind.CHANNEL_FULL)
-        if first and not self._cancel_leave(channel, who.subject):
+        if first and not self._cancel_leave(channel, identity.subject):
             await self._engine.streams.publish_control(
                 UserJoined(
                     channel=channel,
-                    user=who.subject,
+                    user=identity.subject,
                     client=session.id,
-                    email=who.email,
+                    email=identity.email,
                     order=first,
                 )
             )
@@ -332,18 +332,18 @@ class Subscriptions:
     async def _leave_presence(
         self, session: Session, subscription: Subscription, reason: LeaveReason
     ) -> None:
-        who, channel = session.identity, subscription.channel
-        if not subscription.present or who is None:
+        identity, channel = session.identity, subscription.channel
+        if not subscription.present or identity is None:
             return
         subscription.present = False
-        order = await self._engine.presence.leave(channel, session.id, who.subject)
+        order = await self._engine.presence.leave(channel, session.id, identity.subject)
         if not order:
             return
         event = UserLeft(
             channel=channel,
-            user=who.subject,
+            user=identity.subject,
             client=session.id,
-            email=who.email,
+            email=identity.email,
             reason=reason,
             order=order,
         )

@@ -128,9 +128,9 @@ class ClusterMaintenance:
 
     def _present(self) -> Iterable[tuple[Channel, Member]]:
         for session in self._registry:
-            who = session.identity
-            if who is not None:
-                member = Member(session.id, who.subject, who.email)
+            identity = session.identity
+            if identity is not None:
+                member = Member(session.id, identity.subject, identity.email)
                 for subscription in session.subscriptions.values():
                     if subscription.present:
                         yield subscription.channel, member

@@ -88,5 +88,5 @@ class Revalidation:
             self._waiting.discard(session)
 
 
-def _facts(who: Identity) -> tuple[object, ...]:
-    return (who.email, who.roles, who.profile)
+def _facts(identity: Identity) -> tuple[object, ...]:
+    return (identity.email, identity.roles, identity.profile)

@@ -153,8 +153,8 @@ class RightsEventHandler:
         """Push a shared value to the other connections of the user on this node."""
         push = SharedChanged(key=event.key, value=event.value, version=event.version)
         for session in self._registry.of_user(event.user):
-            who = session.identity
-            same = who is not None and who.workspace == event.workspace
+            identity = session.identity
+            same = identity is not None and identity.workspace == event.workspace
             if same and session.id != event.client:
                 session.push(push)
 

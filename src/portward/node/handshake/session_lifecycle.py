@@ -21,7 +21,7 @@ class PendingSession:
     @property
     def silent(self) -> bool:
         """Whether no complete message was received from it."""
-        return not self._session.spoke
+        return not self._session.received_message
 
     @property
     def verifying(self) -> bool:

@@ -91,27 +91,27 @@ class Authorizer:
         """
         subscription = session.subscriptions.get(channel)
         if subscription is not None and subscription.settled:
-            judged = Authorization(subscription.rights, subscription.record)
+            authorization = Authorization(subscription.rights, subscription.record)
         else:
             create = isinstance(command, Subscribe)
-            judged = await self.evaluate(session, channel, create=create)
+            authorization = await self.evaluate(session, channel, create=create)
         try:
-            return policy.grant(command, judged.rights)
+            return policy.grant(command, authorization.rights)
         except CommandError:
-            self._record_denied(session, channel, command, judged)
+            self._record_denied(session, channel, command, authorization)
             raise
 
     def _grant(
-        self, session: Session, channel: Channel, command: C, judged: Authorization
+        self, session: Session, channel: Channel, command: C, authorization: Authorization
     ) -> Grant[C]:
         try:
-            return policy.grant(command, judged.rights)
+            return policy.grant(command, authorization.rights)
         except CommandError:
-            self._record_denied(session, channel, command, judged)
+            self._record_denied(session, channel, command, authorization)
             raise
 
     def _record_denied(
-        self, session: Session, channel: Channel, command: Command, judged: Authorization
+        self, session: Session, channel: Channel, command: Command, authorization: Authorization
     ) -> None:
         self._telemetry.record(
             Event.AUTHZ_DENY,
@@ -119,7 +119,7 @@ class Authorizer:
             user=session.user,
             channel=channel,
             command=type_name(type(command)),
-            reason=judged.reason or None,
+            reason=authorization.reason or None,
         )
 
     async def read(
@@ -160,25 +160,29 @@ class Authorizer:
         `create` creates a missing room, when the session may create it. `fresh` ignores cached answers
         of the identity provider. Evaluates again when the session's version changed meanwhile.
         """
-        while (who := session.identity) is not None:
+        while (identity := session.identity) is not None:
             version = session.version
             namespace = self.namespace(channel)
             if self.needs_record(channel):
                 record, reason = await self._records.find(channel)
                 if create and record is None:
-                    record, reason = await self._records.create(session, who, channel, namespace)
+                    record, reason = await self._records.create(
+                        session, identity, channel, namespace
+                    )
                 facts = ChannelFacts(room=record.room if record is not None else None)
             else:
                 record, reason = None, ""
-                facts = await self._facts(session, who, channel, namespace, fresh=fresh)
+                facts = await self._facts(session, identity, channel, namespace, fresh=fresh)
             if session.version == version:
-                return Authorization(policy.rights(who, channel, namespace, facts), record, reason)
+                return Authorization(
+                    policy.rights(identity, channel, namespace, facts), record, reason
+                )
         raise CommandError(ErrorKind.NOT_AUTHENTICATED)
 
     async def _facts(
         self,
         session: Session,
-        who: Identity,
+        identity: Identity,
         channel: Channel,
         namespace: Namespace,
         *,
@@ -188,19 +192,19 @@ class Authorizer:
             return NO_FACTS
         match namespace.authorize:
             case AccessRule.MEMBERSHIP:
-                facts = await self._stores.directory.rights(who.subject)
+                facts = await self._stores.directory.rights(identity.subject)
                 return ChannelFacts(workspaces=facts.workspaces)
             case AccessRule.HTTP:
-                return ChannelFacts(answers=await self._answers(who, channel, namespace))
+                return ChannelFacts(answers=await self._answers(identity, channel, namespace))
             case AccessRule.IDENTITY_PROVIDER:
                 return ChannelFacts(answers=await self._with_cookies(session, channel, fresh=fresh))
             case _:
                 return NO_FACTS
 
-    async def _answers(self, who: Identity, channel: Channel, namespace: Namespace) -> Right:
+    async def _answers(self, identity: Identity, channel: Channel, namespace: Namespace) -> Right:
         answers = Right.NONE
         for rights, action in CHANNEL_ACTIONS.items():
-            if await self._question.ask(namespace.authorize_url, who, channel, action):
+            if await self._question.ask(namespace.authorize_url, identity, channel, action):
                 answers |= rights
             elif action == "subscribe":
                 break

@@ -38,15 +38,15 @@ class RoomRecords:
         return FoundRecord(await self._rooms.get(channel), NO_ROOM)
 
     async def create(
-        self, session: Session, who: Identity, channel: Channel, namespace: Namespace
+        self, session: Session, identity: Identity, channel: Channel, namespace: Namespace
     ) -> FoundRecord:
         """Create the room that a session joins, if it may create rooms and would have access to this one."""
-        if not policy.may_create(who, auto_create=session.endpoint.rules.auto_create):
+        if not policy.may_create(identity, auto_create=session.endpoint.rules.auto_create):
             return FoundRecord(None, NOT_CREATED)
         facts = ChannelFacts(room=default_room(channel, namespace))
-        if not policy.rights(who, channel, namespace, facts) & Right.SUBSCRIBE:
+        if not policy.rights(identity, channel, namespace, facts) & Right.SUBSCRIBE:
             return FoundRecord(None, NO_ROOM)
-        return await self._make(channel, namespace, who.subject, session.id)
+        return await self._make(channel, namespace, identity.subject, session.id)
 
     async def to_publish(self, channel: Channel, namespace: Namespace) -> RoomRecord:
         """Return the record for a publication of the backend; it is created where a join would create it.

@@ -77,8 +77,8 @@ class ClusterRateLimiter:
         table = self._local_shares.get(name)
         if table is None:
             rate, nodes = limiter.rate, self._nodes
-            lean = replace(rate, count=rate.count / nodes, burst=max(1, rate.burst // nodes))
-            table = self._local_shares[name] = RateTable(lean)
+            local = replace(rate, count=rate.count / nodes, burst=max(1, rate.burst // nodes))
+            table = self._local_shares[name] = RateTable(local)
         for weight, key in zip(WEIGHTS, keys, strict=False):
             wait = table.take(key, now, weight * cost)
             if wait:

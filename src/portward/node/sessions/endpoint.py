@@ -50,9 +50,9 @@ class ActiveEndpoint:
         self.by_message = CredentialSource.MESSAGE in self.rules.credentials
         self.by_cookie = self.rules.takes_cookies
 
-    def entitles(self, who: Identity) -> bool:
-        """Return whether `who` has one of the roles that the endpoint needs."""
-        return not self.rules.roles or not who.roles.isdisjoint(self.rules.roles)
+    def entitles(self, identity: Identity) -> bool:
+        """Return whether `identity` has one of the roles that the endpoint needs."""
+        return not self.rules.roles or not identity.roles.isdisjoint(self.rules.roles)
 
 
 def auto_created(endpoints: Mapping[str, ActiveEndpoint]) -> frozenset[str]:

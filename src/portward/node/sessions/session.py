@@ -81,10 +81,10 @@ class Session:
     """The state of one connection; implements `TransportCallbacks` and `timer_wheel.Timed`."""
 
     __slots__ = (
-        "__weakref__", "advised", "attempts", "claims", "close_code", "closing", "control_tat",
-        "endpoint", "expires", "faults", "frame_tat", "handshake", "host", "id", "identity",
-        "inbox", "last_seen", "notice", "opened", "opened_at", "partial_since", "paused", "peer_code",
-        "ping_sent", "pinged", "protocol", "recheck", "refusals", "resume_id", "slot", "spoke", "state",
+        "__weakref__", "advised", "attempts", "claims", "close_code", "closing", "control_tat", "endpoint",
+        "expires", "faults", "frame_tat", "handshake", "host", "id", "identity", "inbox", "last_seen",
+        "notice", "opened", "opened_at", "partial_since", "paused", "peer_code", "ping_sent", "pinged",
+        "protocol", "received_message", "recheck", "refusals", "resume_id", "slot", "state",
         "subscriptions", "task", "transport", "until", "version",
     )  # fmt: skip
 
@@ -130,7 +130,7 @@ class Session:
         self.peer_code: int | None = None
         self.close_code = 0
         self.slot = ASLEEP
-        self.spoke = False
+        self.received_message = False
         self.protocol = open_protocol(self)
 
     def __repr__(self) -> str:
@@ -212,7 +212,7 @@ class Session:
         """Serve a message, or queue it while another one is being served."""
         if self.state is State.ENDED:
             return
-        self.spoke = True
+        self.received_message = True
         if binary and not self.protocol.binary:
             self.end(Disconnect.WRONG_DATA, "binary message")
             return

@@ -25,8 +25,6 @@ from portward.model.limits import HISTORY_LIMIT
 from portward.model.position import Position
 from portward.model.publication import Publication
 from portward.model.replies import Push, Reply
-from portward.protocols.alerts import call_ids, encode, record
-from portward.protocols.alerts import messages as wire
 from portward.protocols.alerts.call_ids import CallIds
 from portward.protocols.base import JsonProtocol
 from portward.security import strict_json

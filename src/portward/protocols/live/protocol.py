@@ -21,7 +21,6 @@ from portward.model.errors import RATE_FAULTS, CommandError, ErrorKind
 from portward.model.position import Position
 from portward.model.replies import Push, Reply
 from portward.protocols.base import JsonProtocol
-from portward.protocols.live import messages as wire
 from portward.protocols.message import StreamPosition, json_details, optional
 from portward.security import strict_json
 
