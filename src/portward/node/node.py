@@ -251,14 +251,8 @@ class Node:
 
     async def start(self) -> None:
         """Connect the engine and start the periodic work."""
-        events = BusEventHandler(
-            self.hub,
-            self.registry,
-            self.gap_repair,
-            self.maintenance,
-            self.clock,
-            {**self.rights_events.handlers, **self.survey.handlers},
-        )
+        handlers = {**self.rights_events.handlers, **self.survey.handlers}
+        events = BusEventHandler(self.context, self.gap_repair, self.maintenance, handlers)
         await self.engine.start(events)
         try:
             await self.context.stores.start()

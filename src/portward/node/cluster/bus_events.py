@@ -1,12 +1,8 @@
 """Handles what the engine's bus delivers: publications and events of all nodes, for local sessions."""
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
 
-from portward.hub.hub import Hub
-from portward.hub.registry import Registry
 from portward.model.channel import Channel
-from portward.model.clock import Clock
 from portward.model.events import (
     BusEvent,
     UserJoined,
@@ -16,23 +12,8 @@ from portward.model.events import (
 from portward.model.publication import Publication
 from portward.model.replies import Joined, Left, Signalled
 from portward.node.channels import GapRepair, PresenceOrder
-from portward.node.sessions import Session
-
-
-class EngineStatusEvents(Protocol):
-    """Handlers of the engine's own state: `node.cluster.maintenance.ClusterMaintenance`."""
-
-    def on_interrupted(self) -> None:
-        """Look for what the bus may have lost."""
-
-    def on_health_changed(self, up: bool) -> None:
-        """Report that the engine became available or unavailable."""
-
-    def on_eviction_changed(self, possible: bool) -> None:
-        """Report whether the store may evict keys."""
-
-    def on_keys_dropped(self) -> None:
-        """Write again what the store may have lost."""
+from portward.node.cluster.maintenance import ClusterMaintenance
+from portward.node.sessions import NodeContext
 
 
 class BusEventHandler:
@@ -40,19 +21,20 @@ class BusEventHandler:
 
     def __init__(
         self,
-        hub: Hub,
-        registry: Registry[Session],
+        context: NodeContext,
         gap_repair: GapRepair,
-        watchers: EngineStatusEvents,
-        clock: Clock,
+        maintenance: ClusterMaintenance,
         handlers: Mapping[type[BusEvent], Callable[..., None]],
     ) -> None:
         """`handlers` are those of all events that are not about the users in a channel."""
-        self._hub = hub
-        self._registry = registry
+        self.on_interrupted = maintenance.on_interrupted
+        self.on_health_changed = maintenance.on_health_changed
+        self.on_eviction_changed = maintenance.on_eviction_changed
+        self.on_keys_dropped = maintenance.on_keys_dropped
+        self._hub = context.hub
+        self._registry = context.registry
         self._gap_repair = gap_repair
-        self._watchers = watchers
-        self._order = PresenceOrder(clock)
+        self._order = PresenceOrder(context.clock)
         self._handlers: dict[type[BusEvent], Callable[..., None]] = {
             UserJoined: self._joined,
             UserLeft: self._left,
@@ -72,22 +54,6 @@ class BusEventHandler:
     def on_control(self, event: BusEvent) -> None:
         """Call the handler of an event's type."""
         self._handlers[type(event)](event)
-
-    def on_interrupted(self) -> None:
-        """Start the search for what the bus may have lost."""
-        self._watchers.on_interrupted()
-
-    def on_health_changed(self, up: bool) -> None:
-        """Forward the change."""
-        self._watchers.on_health_changed(up)
-
-    def on_eviction_changed(self, possible: bool) -> None:
-        """Forward the change."""
-        self._watchers.on_eviction_changed(possible)
-
-    def on_keys_dropped(self) -> None:
-        """Forward the loss."""
-        self._watchers.on_keys_dropped()
 
     def _announce(self, channel: Channel, push: Joined | Left | Signalled, client: str) -> None:
         source = self._registry.get(client)
