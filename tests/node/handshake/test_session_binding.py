@@ -229,12 +229,12 @@ async def test_a_crowd_is_let_in_to_be_told() -> None:
     async with run_gateway(deferred()) as running:
         gate = RoutedGate(running.gateway.node)
         entries = [await gate.admit(ask(), upgrade_checked=True) for _ in range(4)]
-        assert [each._handshake.crowded for each in entries] == [False, False, True, True]
+        assert [each._handshake.over_cap for each in entries] == [False, False, True, True]
         with pytest.raises(HandshakeRejected) as refused:
             await gate.admit(ask(), upgrade_checked=True)
         assert refused.value.refusal is HandshakeRejection.ADDRESS_CAP
         other = await gate.admit(request(PATH, peer="10.0.0.9"))
-        assert not other._handshake.crowded
+        assert not other._handshake.over_cap
         for entry in (*entries, other):
             entry.cancel()
         assert running.inside() == (0, 0, 0)
@@ -246,7 +246,7 @@ async def test_a_crowd_that_is_only_watched() -> None:
     async with run_gateway(deferred(mode=LimitMode.OBSERVE)) as running:
         gate = RoutedGate(running.gateway.node)
         entries = [await gate.admit(ask(), upgrade_checked=True) for _ in range(5)]
-        assert not any(each._handshake.crowded for each in entries)
+        assert not any(each._handshake.over_cap for each in entries)
         for entry in entries:
             entry.cancel()
         assert len(running.gateway.node.admission_control._by_address) == 0

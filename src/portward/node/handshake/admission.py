@@ -36,7 +36,7 @@ LOOSER = (1, 16)
 _CLAIM: Final = 80
 """Maximum length, in characters, of the claimed scheme (from a proxy or client) in a log line."""
 _HOST: Final = re.compile(r"[A-Za-z0-9.:\[\]-]{1,255}\Z")
-CROWD: Final = 2
+OVER_CAP_FACTOR: Final = 2
 """Factor of the cap of an address where the protocol authenticates by itself: it refuses later."""
 
 
@@ -99,7 +99,7 @@ class AdmissionControl:
         keys = limit_keys(address)
         credential = self.authenticator.find(head, endpoint)
         self._counts.check_attempts(endpoint, keys)
-        crowded = self._enter(endpoint, keys, shown=credential is not None)
+        over_cap = self._enter(endpoint, keys, shown=credential is not None)
         handshake = HandshakeFacts(
             endpoint,
             address,
@@ -107,7 +107,7 @@ class AdmissionControl:
             uuid4().hex,
             self._url(head),
             origin="".join(head.headers.get("origin", ())[:1]),
-            crowded=crowded,
+            over_cap=over_cap,
             subprotocol=subprotocol,
             path_parameters=parameters,
         )
@@ -209,14 +209,14 @@ class AdmissionControl:
             raise HandshakeRejected(HandshakeRejection.GLOBAL_CAP, "while it was judged")
         limit = endpoint.rules.connections_per_address
         held: list[str] = []
-        crowded = False
+        over_cap = False
         for looser, key in zip(LOOSER, keys, strict=False):
             if not self._by_address.acquire(f"{endpoint.name} {key}", limit * looser):
                 self._telemetry.metrics.limit_refusals_total.add(
                     (LimitName.CONNECTIONS, endpoint.rules.connections_mode)
                 )
                 enforced = endpoint.rules.connections_mode is LimitMode.ENFORCE
-                crowded = crowded or enforced
+                over_cap = over_cap or enforced
                 if enforced and not self._count_over_cap(
                     endpoint, f"{endpoint.name} {key}", looser
                 ):
@@ -230,11 +230,11 @@ class AdmissionControl:
             held.append(f"{endpoint.name} {key}")
         self.inside += 1
         endpoint.open += 1
-        return crowded
+        return over_cap
 
     def _count_over_cap(self, endpoint: ActiveEndpoint, key: str, looser: int) -> bool:
-        """Count a connection above the cap, up to `CROWD` times the cap, for the protocol to refuse."""
-        limit = endpoint.rules.connections_per_address * looser * CROWD
+        """Count a connection above the cap, up to `OVER_CAP_FACTOR` times it, for the protocol to refuse."""
+        limit = endpoint.rules.connections_per_address * looser * OVER_CAP_FACTOR
         return endpoint.protocol.own_authentication and self._by_address.acquire(key, limit)
 
     def left(self, handshake: HandshakeFacts) -> None:

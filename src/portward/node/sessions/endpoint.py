@@ -83,7 +83,7 @@ class HandshakeFacts(msgspec.Struct, frozen=True):
     """What it requests of the protocol of the endpoint, see `ClientProtocol.read_request`."""
     bearer: str = ""
     """A token not verified yet, for the protocol's own step of authentication."""
-    crowded: bool = False
+    over_cap: bool = False
     """Whether its address is over the cap of connections and the error is still to be sent."""
     origin: str = ""
     proof: str = ""

@@ -69,7 +69,7 @@ class ConnectAuthentication:
 
     async def _authenticate(self, session: Session, command: OpenSocket) -> None:
         rules = session.endpoint.rules
-        if session.handshake.crowded:
+        if session.handshake.over_cap:
             session.end(Disconnect.CONNECTION_LIMIT, "more connections than an address may have")
             return
         if not rules.authenticated:
