@@ -16,12 +16,12 @@ from portward.cli.demo import (
     WAITING,
     DemoPublisher,
     DemoServices,
-    listener,
     loaded,
 )
+from portward.cli.serve import free_port
 from portward.client import Message, RoomsClient
 from portward.demo.info import AGENT, SUPERVISOR, VICTOR, WENDY
-from portward.demo.listener import DemoListener
+from portward.demo.listener import HOST, DemoListener
 from portward.model.errors import Unavailable
 from portward.settings import Settings
 from tests.cli.demos import Demo, demonstration
@@ -58,7 +58,7 @@ def test_settings_of_the_demo(monkeypatch: pytest.MonkeyPatch) -> None:
     """The demo reads neither the environment nor a file, and its ports differ."""
     monkeypatch.setenv("PORTWARD_SERVER__PORT", "1")
     monkeypatch.setenv("DIRECTUS_BASE_URL", "https://directus.example.com")
-    with closing(listener()) as own:
+    with closing(DemoListener(free_port(HOST, 8082))) as own:
         found = loaded(own.url)
         server, provider = found.settings.server, found.settings.identity_provider
         assert found.settings.environment == "development"

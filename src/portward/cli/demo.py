@@ -17,7 +17,7 @@ from portward.app.server import Server, serve
 from portward.cli.serve import completed, free_port, run, show_admin_key
 from portward.cli.signing import TokenClaims, mint
 from portward.cli.terminal import announce
-from portward.client import ClientError, RoomsClient
+from portward.client import ClientError, Portward
 from portward.demo.engine import SimulatedEngine
 from portward.demo.info import ROOM, USERS, DemoInfo
 from portward.demo.listener import HOST, DemoListener
@@ -73,15 +73,6 @@ CHAT_MESSAGES: Final = (
 )
 
 
-def listener() -> DemoListener:
-    """Open the port of the pages and the identity provider: after the gateway's two, or the next free one.
-
-    Raises:
-        OSError: no port is free.
-    """
-    return DemoListener(free_port(HOST, PORT + 2))
-
-
 def loaded(provider: str, *, verbose: bool = True) -> Loaded:
     """Return the settings of the demo: the defaults, on free ports, with `provider` as identity provider.
 
@@ -98,11 +89,11 @@ def loaded(provider: str, *, verbose: bool = True) -> Loaded:
 
 def serve_demo(*, verbose: bool) -> int:
     """Serve the demo until a signal stops it; returns the exit code."""
-    with closing(listener()) as own:
+    with closing(DemoListener(free_port(HOST, PORT + 2))) as own:
         made = completed(loaded(own.url, verbose=verbose))
         if verbose:
             show_admin_key(made)
-        detail = announce if verbose else _drop
+        detail = announce if verbose else lambda _: None
 
         async def whole() -> int:
             services = DemoServices(made.settings, own, announce, detail)
@@ -110,10 +101,6 @@ def serve_demo(*, verbose: bool) -> int:
                 return await serve(made.settings, announce=detail, started=services.begin)
 
         return run(whole(), made.settings)
-
-
-def _drop(_: str) -> None:
-    """Print nothing: a sink for lines that are not wanted."""
 
 
 class DemoPublisher:
@@ -200,7 +187,7 @@ class DemoServices:
             self._detail(f"{heading:<12} {text}")
         self._announce(f"open {info.page}/ in a browser; Ctrl-C ends the demo")
         token = _token(self._settings, sub=CHAT_USER, roles=("user",))
-        self._tasks.append(asyncio.create_task(chat(info.at("rooms"), token, CHAT_PACE)))
+        self._tasks.append(asyncio.create_task(chat(info.address, token, CHAT_PACE)))
 
     def _info(self, server: Server, provider: StandInProvider) -> DemoInfo:
         host, port = server.public.addresses[0]
@@ -265,18 +252,11 @@ def _token(settings: Settings, **claims: object) -> str:
 
 
 async def chat(address: str, token: str, pace: float) -> None:
-    """Send messages as the simulated user, until the gateway closes the connection."""
+    """Send messages as the simulated user, until cancelled or until the gateway ends the session."""
     with suppress(ClientError):
-        async with RoomsClient(address, token=token, reconnect=False) as client:
-            reading = asyncio.create_task(_read(client))
-            await client.join(ROOM)
+        async with Portward(address, get_token=token) as client:
+            room = client.room(ROOM)
+            await room.join()
             for message in cycle(CHAT_MESSAGES):
-                await client.say(ROOM, message)
-                await asyncio.wait({reading}, timeout=pace)
-
-
-async def _read(client: RoomsClient) -> None:
-    """Read all events, so that they do not accumulate; `chat` handles the end of the connection."""
-    with suppress(ClientError):
-        async for _ in client:
-            pass
+                await room.send(message)
+                await asyncio.sleep(pace)
