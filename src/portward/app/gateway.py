@@ -193,7 +193,7 @@ class Gateway:
         Raises:
             ValueError: `channel` is no channel name.
             CommandError: its namespace is unknown, or the data is too large.
-            EngineUnavailable: nothing was stored; try again.
+            EngineUnavailable: the store did not answer; with Redis it may have stored the message.
         """
         command = Publish(
             channel=Channel.parse(channel),

@@ -7,8 +7,8 @@
     |- counters      limits that count across nodes
     `- kv            values, records and lists by key; `node.stores` keeps its facts there
 
-Every method may raise `EngineUnavailable`; none may need the caller to be a Task (see `node.eager_task`).
-Times are Unix seconds unless said otherwise.
+Every method may raise `EngineUnavailable`. No method may need the caller to be a Task (see
+`node.sessions.eager_task`). Times are Unix seconds unless said otherwise.
 """
 
 import math
@@ -28,7 +28,10 @@ from portward.model.room import Room, RoomOrigin, RoomRecord
 
 
 class EngineUnavailable(Unavailable):
-    """The store cannot be reached now; the command was not carried out, and may be tried again."""
+    """The store does not answer now; the same command may succeed later.
+
+    The command was not carried out, or its answer was lost: then it may have been carried out.
+    """
 
 
 class RoomEnded(Exception):  # noqa: N818 - an answer, not an error of the program

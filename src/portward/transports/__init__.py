@@ -1,1 +1,1 @@
-"""Transports: listener, HTTP acceptor, WebSocket, Engine.IO, the ASGI adapter, the upstream client."""
+"""Transports: listener, HTTP acceptor, WebSocket, Engine.IO, and the ASGI adapter."""

@@ -39,7 +39,8 @@ _PREFIXES: Final = Prefixes()
 class RedisEngine:
     """Implements `engines.port.Engine` over Redis 7 or newer. Make it while its loop runs.
 
-    `prefix` begins every key except those shared with other applications, which begin with `shared_prefix`.
+    `prefixes.own` begins every key except those shared with other applications: these begin with
+    `prefixes.shared`.
     `max_rooms` bounds the rooms that joins make. With `allow_eviction` a server may drop keys when its
     memory is full.
     """

@@ -159,13 +159,13 @@ class RedisStreams:
         """Subscribe to a channel; returns when its publications arrive.
 
         Raises:
-            EngineUnavailable: not now. It is subscribed to as soon as that is possible, unless `ignore` is
-                called first.
+            EngineUnavailable: not now. It is subscribed to as soon as that is possible, unless
+                `unsubscribe` is called first.
         """
         await self._subscriptions.subscribe(channel)
 
     async def unsubscribe(self, channel: Channel) -> None:
-        """Unsubscribe from a channel after a pause, unless `listen` is called before."""
+        """Unsubscribe from a channel after a pause, unless `subscribe` is called before."""
         self._subscriptions.unsubscribe(channel)
 
     def stream_counts(self) -> Mapping[str, int]:

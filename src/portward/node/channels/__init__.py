@@ -1,4 +1,4 @@
-"""Channels: subscriptions, publishing, history and recovery."""
+"""Channels: subscriptions, publishing, history, recovery and the repair of gaps."""
 
 from portward.node.channels.batch_subscribe import BatchSubscriptions, wanted
 from portward.node.channels.gap_repair import GapRepair

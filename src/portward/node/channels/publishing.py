@@ -57,7 +57,7 @@ class Publishing:
 
         Raises:
             CommandError: the data is not JSON or too large, or the namespace or the room is unknown.
-            EngineUnavailable: nothing was stored.
+            EngineUnavailable: the store did not answer; with Redis it may have stored the message.
         """
         command = grant.command
         namespace = self._authorizer.namespace(command.channel)

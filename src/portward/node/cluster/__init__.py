@@ -1,4 +1,4 @@
-"""Work over several nodes: bus events, gap repair, rights events and periodic maintenance."""
+"""Work over several nodes: bus events, rights events, surveys, position checks, periodic maintenance."""
 
 from portward.node.cluster.audit_export import AuditExporter
 from portward.node.cluster.bus_events import BusEventHandler

@@ -215,7 +215,7 @@ class ClusterMaintenance:
     def _compare(self) -> None:
         self._background.run(self._position_check.compare())
 
-    # -- events of the engine itself: `node.cluster.bus_events.EngineEvents`
+    # -- events of the engine itself: a part of `engines.port.EngineEvents`
 
     def on_interrupted(self) -> None:
         """Look for everything that the bus may have lost, at a random time within `SOON`."""

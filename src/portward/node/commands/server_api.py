@@ -81,7 +81,7 @@ class ServerApi:
 
         Raises:
             CommandError: the namespace or the room of the channel is unknown, or the data is over 64 KiB.
-            EngineUnavailable: nothing was stored.
+            EngineUnavailable: the store did not answer; with Redis it may have stored the message.
         """
         record = await self._authorizer.record_to_publish(command.channel)
         stored = await self._publishing.publish(policy.trusted(command), record=record)

@@ -75,7 +75,7 @@ class AdmissionControl:
             self.emptied.set()
 
     def has_capacity(self) -> HandshakeRejection | None:
-        """Run check 1, the global cap; None when one more connection fits."""
+        """Run check 1 of docs/gate.md, the global cap; None when one more connection fits."""
         return HandshakeRejection.GLOBAL_CAP if self.inside >= self._gate.max_connections else None
 
     async def check(
@@ -86,12 +86,12 @@ class AdmissionControl:
         *,
         upgrade_checked: bool,
     ) -> HandshakeFacts:
-        """Run checks 3 to 10; `endpoint` is that of the path, `parameters` those in it.
+        """Run checks 3 to 11 of docs/gate.md; `endpoint` is that of the path, `parameters` those in it.
 
         `left` releases what this counts; a rejection releases it at once.
 
         Raises:
-            HandshakeRejected: with the row of the outcome table.
+            HandshakeRejected: with a row of `HandshakeRejection`.
         """
         address = self._address(head)
         endpoint = self._usable(endpoint)
@@ -134,7 +134,7 @@ class AdmissionControl:
         """Check the upgrade headers, the host and the origin; return the subprotocol to answer.
 
         Raises:
-            HandshakeRejected: with the row of the outcome table.
+            HandshakeRejected: with a row of `HandshakeRejection`.
         """
         if not upgrade_checked:
             check_upgrade(head)
@@ -238,7 +238,7 @@ class AdmissionControl:
         return endpoint.protocol.own_authentication and self._by_address.acquire(key, limit)
 
     def left(self, handshake: HandshakeFacts) -> None:
-        """Release what `judge` counted. Called exactly once for each counted handshake."""
+        """Release what `check` counted. Called exactly once for each counted handshake."""
         for key in handshake.keys:
             self._by_address.release(f"{handshake.endpoint.name} {key}")
         self.inside -= 1

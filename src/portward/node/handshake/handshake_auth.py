@@ -74,7 +74,7 @@ class HandshakeAuthenticator:
         """Verify the credential of a handshake and return the facts with the identity.
 
         Raises:
-            HandshakeRejected: with the row of the outcome table.
+            HandshakeRejected: with a row of `HandshakeRejection`.
         """
         rules, protocol = handshake.endpoint.rules, handshake.endpoint.protocol
         # A credential in the header is no other scheme.

@@ -18,9 +18,9 @@ _OF_USERS: Final = frozenset(
 class HandshakeLimits:
     """Counts handshakes so that a client does not use up the limit of others at its address.
 
-    An address is charged for admitted handshakes and for those without a credential. A refused
-    credential is charged where it is verified (`node.rights.credential_judge`). A user who is not entitled or
-    has too many connections is charged by user.
+    Admitted handshakes, and rejected ones without a credential, are counted by address. A refused credential
+    is counted where it is verified (`node.rights.limited_verification`). A rejected handshake of a user who
+    is not entitled or has too many connections is counted by user.
     """
 
     def __init__(self, accept_rate: Rate, cluster_limits: ClusterRateLimiter, clock: Clock) -> None:

@@ -95,7 +95,7 @@ class PathHandshakes:
         """Check a handshake and admit it.
 
         Raises:
-            HandshakeRejected: with the row of the outcome table.
+            HandshakeRejected: with a row of `HandshakeRejection`.
         """
         endpoint = self.endpoint
         try:
@@ -217,8 +217,8 @@ class HandshakeService(PathHandshakes):
         """Check a further request of a session.
 
         Raises:
-            HandshakeRejected: FORBIDDEN when the session belongs to another client; else with the row of
-                the outcome table.
+            HandshakeRejected: FORBIDDEN when the session belongs to another client; else with
+                a row of `HandshakeRejection`.
         """
         if not isinstance(admission, AdmittedHandshake) or admission.binding is None:
             raise HandshakeRejected(HandshakeRejection.FORBIDDEN, "no session of several requests")

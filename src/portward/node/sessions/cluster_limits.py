@@ -1,7 +1,7 @@
 """Limits over all nodes: after a node's own table allows an event, the engine's shared counter is checked.
 
 While the store is unavailable, each node enforces its share: the limit divided by the number of nodes.
-A missing reply never allows an event.
+An event without a reply of the store is never exempt from the limit.
 """
 
 from msgspec.structs import replace

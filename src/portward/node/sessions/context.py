@@ -31,7 +31,7 @@ from portward.wire.message import WireMessage
 
 
 class FanOutTelemetry:
-    """Implements `hub.Observer`: counts fan-outs and encoded pushes, records encoding errors."""
+    """Implements `hub.hub.Observer`: counts fan-outs and encoded pushes, records encoding errors."""
 
     def __init__(self, telemetry: Telemetry) -> None:
         self._telemetry = telemetry

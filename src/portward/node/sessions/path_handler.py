@@ -69,7 +69,7 @@ class PathHandler(Protocol):
         """Decide about a handshake; with `upgrade_checked` the server in front has checked its form.
 
         Raises:
-            HandshakeRejected: with the row of the table of rejections.
+            HandshakeRejected: with a row of `HandshakeRejection`.
         """
 
     def refused(self, head: RequestHead | None, refused: HandshakeRejected) -> None:
@@ -94,6 +94,6 @@ class HandshakeGate(PathHandler, Protocol):
         """Check a further request of a session that uses several HTTP requests, once it is open.
 
         Raises:
-            HandshakeRejected: FORBIDDEN when it does not belong to the session; else with the row of the
-                table of rejections.
+            HandshakeRejected: FORBIDDEN when it does not belong to the session; else with a row of
+                `HandshakeRejection`.
         """

@@ -300,7 +300,7 @@ class Session:
         self.host.later(lambda: self.end(Disconnect.SLOW, "unsent data over a bound"))
 
     def peer_closed(self, then: Callable[[], object]) -> None:
-        """Call `then` after the messages received before the close of the peer; see `Receiver`."""
+        """Call `then` after the messages received before the close of the peer; see `TransportCallbacks`."""
         busy = self.task is not None or bool(self.inbox)
         if self.state is State.ENDED or not busy:
             then()

@@ -52,7 +52,7 @@ class Alerts:
         Raises:
             ValueError: a part of the alert is not valid; the message names it.
             CommandError: the data is no JSON, or too large.
-            EngineUnavailable: nothing was stored; try again.
+            EngineUnavailable: the store did not answer; with Redis it may have stored the message.
         """
         command = record.write(
             self._namespace, call_id, type, severity, data, idempotency_key=idempotency_key

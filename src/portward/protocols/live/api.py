@@ -74,7 +74,7 @@ class Live:
         Raises:
             ValueError: `topic` is not valid.
             CommandError: the data is no JSON, or too large.
-            EngineUnavailable: nothing was stored; try again.
+            EngineUnavailable: the store did not answer; with Redis it may have stored the message.
         """
         command = Publish(
             channel=self.channel(topic), data=data, key=key, idempotency_key=idempotency_key

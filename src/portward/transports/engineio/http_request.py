@@ -37,7 +37,7 @@ class OwnConnection(Protocol):
 
 
 class PollingRequest:
-    """Implements `node.sessions.RequestHandler` and `transports.engineio.polling.Request`."""
+    """Implements `node.sessions.RequestHandler` and `transports.engineio.payload_reader.Request`."""
 
     __slots__ = (
         "_body",
