@@ -1,4 +1,4 @@
-"""A closed room, those who may read it, and one who may not and tries everything."""
+"""A closed room, users with the right to read it, and a user without who tries each command."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

@@ -34,10 +34,10 @@ RANKS = {
     "cli": 7,
 }
 TOP = 8
-"""The package's own `__init__` and `__main__` stand above everything."""
+"""The rank of the `__init__` and the `__main__` of `portward`: above all packages."""
 VERSION = "portward.version"
 APART = {"client", "testing"}
-"""Rooms beside the ranks: `client` imports `model` alone, `testing` anything."""
+"""Packages without a rank: `client` imports `model` alone, `testing` anything."""
 
 PURE = {"model", "wire", "security", "hub"}
 EFFECTS = {
@@ -46,7 +46,7 @@ EFFECTS = {
     "sqlite3", "ssl", "structlog", "subprocess", "sys", "tempfile", "threading", "time",
     "urllib.request", "uvloop",
 }  # fmt: skip
-"""What reads or changes the world outside; rooms that only decide or translate take it as a value."""
+"""Modules that do I/O, wait, or read a clock; the packages in `PURE` get such values as arguments."""
 
 CONCRETE = (
     "portward.engines.memory",
@@ -56,7 +56,7 @@ CONCRETE = (
     "portward.transports",
     "portward.app",
 )
-"""What the node is handed and must not name."""
+"""What the node gets as a port and must not import."""
 
 MIRRORED = {"Portward", "History"}
 """A client and its blocking form; a page of history as rooms and as the publisher give it."""
@@ -132,13 +132,13 @@ def tree(module: str) -> ast.Module:
 
 
 def room(module: str) -> str:
-    """The room a module lies in; the package itself for what lies beside the rooms."""
+    """The package of a module: its first folder; for a module beside the packages its own name."""
     parts = module.split(".")
     return parts[1] if len(parts) > 1 else ""
 
 
 def rank(module: str) -> int:
-    """The rank of a module's room; everyone may import the version, and nobody the package itself."""
+    """The rank of a module's package; everyone may import the version, and nobody `portward` itself."""
     if module == VERSION:
         return -1
     return RANKS.get(room(module), TOP)
@@ -200,13 +200,13 @@ def _public(prefix: str, node: ast.Module | ast.ClassDef) -> Iterator[tuple[str,
 
 
 def test_every_room_has_a_rank() -> None:
-    """Every folder of the package is a room of the plan, and no module lies outside one."""
+    """Every package is in `RANKS` or in `APART`, and no other module lies outside a package."""
     rooms = {room(module) for module in MODULES} - {"", "__main__", "publisher", "version"}
     assert rooms - RANKS.keys() - APART == set()
 
 
 def test_imports_follow_the_ranks() -> None:
-    """A module imports only from rooms of a lower rank, or from its own."""
+    """A module imports only from packages of a lower rank, or from its own."""
     found = [(module, name) for module in MODULES for name in ours(module) if breach(module, name)]
     assert found == []
 
@@ -226,7 +226,7 @@ def test_imports_follow_the_ranks() -> None:
     ],
 )
 def test_ranks_can_be_broken(importer: str, imported: str) -> None:
-    """An import upwards, sideways, or from a room apart counts as a breach."""
+    """An import from the same or a higher rank, or from a package without a rank, counts as a breach."""
     assert breach(importer, imported)
 
 
@@ -313,7 +313,7 @@ def test_model_stands_on_the_standard_library_and_msgspec() -> None:
 
 
 def test_pure_rooms_touch_nothing() -> None:
-    """Rooms that decide and translate import nothing that waits, reads a clock, or does I/O."""
+    """Packages that decide and translate import nothing that waits, reads a clock, or does I/O."""
     found = [
         (module, name)
         for module in MODULES

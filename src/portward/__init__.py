@@ -1,4 +1,4 @@
-"""Portward: a real-time WebSocket gateway whose first concern is who comes in."""
+"""Portward: a real-time WebSocket gateway with admission, rights, limits and history."""
 
 from portward.version import __version__
 

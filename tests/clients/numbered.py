@@ -1,4 +1,4 @@
-"""Numbered messages to clients whose connections are cut again and again, and what must become of them."""
+"""Numbered messages to clients whose connections are cut again and again: what each client must receive."""
 
 import asyncio
 from contextlib import AsyncExitStack

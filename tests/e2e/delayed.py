@@ -1,4 +1,4 @@
-"""Any engine, further away: every call waits before it reaches the store."""
+"""An engine whose calls are delayed, as over a slow network."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping

@@ -1,4 +1,4 @@
-"""Numbered publications, those who listen to them, and a checker of what they were told."""
+"""Numbered publications, their subscribers, and a checker of what the subscribers received."""
 
 import asyncio
 import itertools

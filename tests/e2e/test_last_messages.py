@@ -1,4 +1,4 @@
-"""What a client says right before it goes is handled, over real sockets and over every store."""
+"""Messages that a client sends right before its close are handled, over real sockets and every store."""
 
 import asyncio
 import io

@@ -1,4 +1,4 @@
-"""Every word of the live endpoint, through both kinds of listeners."""
+"""Every message of the live endpoint, through both kinds of listeners."""
 
 import asyncio
 import json

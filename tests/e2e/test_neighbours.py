@@ -1,4 +1,4 @@
-"""A real gateway and an office behind one address: whatever bad clients there do, colleagues come in."""
+"""Bad clients and good ones share one address of a real gateway: the good ones are admitted."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Five hundred real clients whose sessions end at random while their transport changes: none is silent."""
+"""Five hundred real clients whose sessions end at random while their transport changes: each is told so."""
 
 import asyncio
 from collections.abc import Callable

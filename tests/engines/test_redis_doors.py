@@ -1,4 +1,4 @@
-"""How the Redis engine is let in: passwords, users of limited rights, TLS."""
+"""How the Redis engine connects and authenticates: passwords, users of limited rights, TLS."""
 
 import gc
 import warnings

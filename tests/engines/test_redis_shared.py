@@ -1,4 +1,4 @@
-"""Two nodes over one Redis: they see the same, and of many who want one thing one gets it."""
+"""Two nodes on one Redis: both read the same, and of several callers of an atomic step one succeeds."""
 
 import asyncio
 import itertools

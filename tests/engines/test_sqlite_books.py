@@ -1,4 +1,4 @@
-"""What the SQLite engine keeps in memory beside its file, and the bounds of its tables."""
+"""The tables that the SQLite engine has in memory beside its file, and their bounds."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""Texts in the file: read beside the gateway, from an older file, and by nobody else's file."""
+"""Values of the file that are read without the engine, and of files of older versions or other programs."""
 
 import shutil
 import sqlite3

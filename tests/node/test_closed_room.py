@@ -1,4 +1,4 @@
-"""A closed room is never read by one who may not, whatever time does to its record and its messages."""
+"""A user without the right never reads a closed room, while its record and its messages change."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Before every close that invites a client to come back, its protocol says when."""
+"""Before each close after which a client may come back, its protocol sends when to come back."""
 
 import json
 from collections.abc import AsyncIterator

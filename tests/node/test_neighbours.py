@@ -1,4 +1,4 @@
-"""An office behind one address for a minute: bad clients, a guesser, and sixty colleagues who all come in."""
+"""Bad clients and sixty good ones share one address for a minute: all good ones are admitted."""
 
 from collections import Counter
 from collections.abc import AsyncIterator

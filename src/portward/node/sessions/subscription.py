@@ -8,7 +8,7 @@ from portward.model.room import RoomRecord
 class Subscription:
     """One session in one channel, with the rights it was granted.
 
-    `present` means that it may be in the presence store, `settled` that it is live in the hub. `checks`
+    `present` means that it may be in the presence store, `settled` that the hub writes to it. `checks`
     counts the rights checks that have begun; a `trusted` subscription has none.
     """
 
