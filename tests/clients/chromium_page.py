@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests.clients.browser import Browser, Page
-from tests.clients.driven import DRIVERS, PACKAGE, Driver, answering, need_package
+from tests.clients.client_programs import DRIVERS, PACKAGE, Driver, answering, need_package
 from tests.clients.fault_proxy import FaultProxy, fault_proxy
 from tests.clients.gateway import Process, gateway_process
 from tests.clients.site import site

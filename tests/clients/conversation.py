@@ -23,7 +23,7 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from tests.clients.driven import Driver
+from tests.clients.client_programs import Driver
 from tests.clients.fault_proxy import UNHARMED, Cut, FaultProxy, Script, always
 from tests.clients.gateway import Process
 from tests.clients.programs import Record

@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 
 from tests.clients.browser import Page, chromium
-from tests.clients.driven import DRIVERS, PACKAGE, need_package
+from tests.clients.client_programs import DRIVERS, PACKAGE, need_package
 from tests.clients.fault_proxy import fault_proxy
 from tests.clients.gateway import gateway_process, token
 from tests.clients.site import site

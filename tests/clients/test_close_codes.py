@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
-from tests.clients.driven import CLIENTS, Driver, with_each
+from tests.clients.client_programs import CLIENTS, Driver, with_each
 from tests.e2e.gateways import until
 
 SILENCE: Final = 0.12

@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from tests.clients.driven import CLIENTS, Driver, with_each
+from tests.clients.client_programs import CLIENTS, Driver, with_each
 from tests.clients.fault_proxy import PLAIN, UNHARMED, Cut, FaultProxy, Script, always, fault_proxy
 from tests.clients.gateway import Process
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.clients.driven import CLIENTS
+from tests.clients.client_programs import CLIENTS
 from tests.clients.gateway import Process
-from tests.clients.numbered import Channel, Run, check_run, numbered_messages
+from tests.clients.numbered_messages import Channel, Run, check_run, numbered_messages
 
 
 @pytest.mark.slow

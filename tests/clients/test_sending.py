@@ -6,7 +6,7 @@ from itertools import count
 
 import pytest
 
-from tests.clients.driven import CLIENTS, Driver, with_each
+from tests.clients.client_programs import CLIENTS, Driver, with_each
 from tests.clients.fault_proxy import PLAIN, Script, fault_proxy, random_cuts
 from tests.clients.gateway import Process
 from tests.clients.programs import Record

@@ -5,7 +5,7 @@ from itertools import count
 
 import pytest
 
-from tests.clients.driven import CLIENTS, Driver, with_each
+from tests.clients.client_programs import CLIENTS, Driver, with_each
 from tests.clients.fault_proxy import FaultProxy, fault_proxy
 from tests.clients.gateway import Process, token
 from tests.clients.programs import Record

@@ -4,8 +4,8 @@ from itertools import count
 
 import pytest
 
+from tests.clients.client_programs import CLIENTS, with_each
 from tests.clients.conversation import Conversation, matches, transcripts
-from tests.clients.driven import CLIENTS, with_each
 from tests.clients.fault_proxy import UNHARMED, Plan, Script, always, fault_proxy
 from tests.clients.gateway import Process
 from tests.clients.services import COOKIE

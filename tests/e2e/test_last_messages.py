@@ -23,7 +23,7 @@ from portward.node.sessions.clock import LoopClock
 from portward.protocols.socketio.server import Socket
 from portward.settings import load
 from portward.telemetry.telemetry import make_telemetry
-from tests.e2e.delayed import DelayedEngine
+from tests.e2e.delayed_engine import DelayedEngine
 from tests.e2e.gateways import TOKENS, UNLIMITED, until
 from tests.e2e.listeners import PATIENCE, uvicorn_server
 from tests.engines.redis_servers import Server as RedisServer

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import httpx
 
-from tests.clients.driven import Client, Driver
+from tests.clients.client_programs import Client, Driver
 from tests.clients.fault_proxy import PLAIN, Cut, FaultProxy, Script, fault_proxy, random_cuts
 from tests.clients.gateway import Process
 from tests.clients.programs import Record
