@@ -150,7 +150,8 @@ def terminal(line: str, folder: Path, environ: dict[str, str]) -> Iterator[Termi
         subprocess.Popen(
             ["bash", "-euc", line],
             cwd=folder,
-            env=environ,
+            # Standard output is a pipe here: without this, Python would keep back what a terminal shows.
+            env=environ | {"PYTHONUNBUFFERED": "1"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
