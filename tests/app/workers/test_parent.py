@@ -10,6 +10,7 @@ from portward.admin.server import bind
 from portward.app.workers import parent
 from portward.app.workers.control_protocol import Secrets
 from portward.app.workers.parent import Reloads, WorkersPlan, serve_workers
+from portward.node.sessions import LoopClock
 from portward.settings import Secret, Settings, SettingsError, load
 from portward.settings.operation import AdminSettings
 from portward.settings.sections import GateSettings, ServerSettings, TlsSettings
@@ -163,7 +164,7 @@ async def test_admin_listener_without_workers() -> None:
     """While no worker is ready, requests get 503; later they wait for a worker."""
     sockets = await bind("127.0.0.1", 0)
     address = "http://{}:{}".format(*sockets[0].getsockname())
-    unserved = parent._Unserved(sockets)
+    unserved = parent._Unserved(sockets, LoopClock())
     unserved.serve(none_ready=True)
     async with httpx.AsyncClient(base_url=address, trust_env=False, timeout=PATIENCE) as client:
         for path in ("/health", "/ready", "/metrics"):
@@ -189,7 +190,7 @@ async def test_admin_listener_with_too_many_requests(monkeypatch: pytest.MonkeyP
     """Without a worker the parent keeps few requests, and none for ever."""
     monkeypatch.setattr(parent, "UNSERVED_MAX", 1)
     sockets = await bind("127.0.0.1", 0)
-    unserved = parent._Unserved(sockets)
+    unserved = parent._Unserved(sockets, LoopClock())
     unserved.serve(none_ready=True)
     first = await asyncio.open_connection(*sockets[0].getsockname())
     second = await asyncio.open_connection(*sockets[0].getsockname())

@@ -1,13 +1,16 @@
+import asyncio
 import errno
 import os
 import socket
 import stat
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from portward.app.workers.sockets import private_folder, reserved
+from portward.app.workers.sockets import RETRY, Acceptor, private_folder, reserved
+from portward.testing import FakeClock
 
 
 def sharing(host: str, port: int) -> socket.socket:
@@ -96,3 +99,82 @@ def test_folder_with_too_long_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with pytest.raises(OSError, match="set TMPDIR to a shorter one"), private_folder():
         pass
     assert list(long.iterdir()) == []
+
+
+class Scarce(socket.socket):
+    """A listening socket of a process that may have no free descriptor."""
+
+    error: OSError | None = None
+    calls = 0
+
+    def accept(self) -> tuple[socket.socket, tuple[str, int]]:
+        """Accept, or fail as the kernel does."""
+        self.calls += 1
+        if self.error is not None:
+            raise self.error
+        return super().accept()
+
+
+@pytest.fixture
+def scarce() -> Iterator[Scarce]:
+    """A listening socket with one connection that waits."""
+    with Scarce() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        listener.setblocking(False)
+        with socket.create_connection(listener.getsockname(), timeout=10):
+            yield listener
+
+
+async def turns(count: int = 20) -> None:
+    """Let the event loop look at its sockets so often."""
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def test_no_descriptor_is_free(scarce: Scarce) -> None:
+    """A connection that cannot be accepted is tried again after a while, not in every turn of the loop."""
+    clock, taken = FakeClock(), list[socket.socket]()
+    acceptor = Acceptor(scarce, taken.append, clock)
+    scarce.error = OSError(errno.EMFILE, "too many open files")
+    acceptor.start()
+    await turns()
+    assert scarce.calls == 1
+    acceptor.start()
+    await turns()
+    assert scarce.calls == 1
+    scarce.error = None
+    clock.advance(RETRY)
+    await turns()
+    acceptor.stop()
+    assert len(taken) == 1
+    assert not taken[0].getblocking()
+    taken[0].close()
+
+
+async def test_stop_without_a_free_descriptor(scarce: Scarce) -> None:
+    """A stop in the pause is one: nothing is accepted when the pause would have ended."""
+    clock, taken = FakeClock(), list[socket.socket]()
+    acceptor = Acceptor(scarce, taken.append, clock)
+    scarce.error = OSError(errno.ENFILE, "too many open files in system")
+    acceptor.start()
+    await turns()
+    acceptor.stop()
+    scarce.error = None
+    clock.advance(RETRY)
+    await turns()
+    assert not taken
+
+
+async def test_another_process_was_faster(scarce: Scarce) -> None:
+    """A connection that another process took, or that is gone, makes no pause."""
+    clock, taken = FakeClock(), list[socket.socket]()
+    acceptor = Acceptor(scarce, taken.append, clock)
+    scarce.error = BlockingIOError(errno.EAGAIN, "nothing there")
+    acceptor.start()
+    await turns()
+    scarce.error = None
+    await turns()
+    acceptor.stop()
+    assert len(taken) == 1
+    taken[0].close()

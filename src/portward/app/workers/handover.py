@@ -15,7 +15,7 @@ from typing import Any, Final
 import msgspec
 
 import portward.app.workers.control_protocol as control_protocol
-from portward.app.workers.sockets import listening
+from portward.app.workers.sockets import Acceptor, listening
 from portward.app.workers.worker import WorkerPlace
 from portward.model.clock import Timer
 from portward.model.limits import MIB
@@ -54,6 +54,7 @@ class Handover:
         self._sessions = sessions
         self._listener_state = listener_state
         self._listener: socket.socket | None = None
+        self._acceptor: Acceptor | None = None
         self._transfers: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
@@ -65,7 +66,8 @@ class Handover:
         listener = self._listener = listening(
             control_protocol.handover_socket(self._folder, int(self._own))
         )
-        asyncio.get_running_loop().add_reader(listener.fileno(), self._accept, listener)
+        self._acceptor = Acceptor(listener, self._accept, self._listener_state.clock)
+        self._acceptor.start()
         self._sessions.adopt_tag(self._own)
         self._listener_state.pass_to(self)
 
@@ -73,8 +75,8 @@ class Handover:
         """Stop to receive connections, and drop unfinished handovers."""
         self._listener_state.pass_to(None)
         listener, self._listener = self._listener, None
-        if listener is not None:
-            asyncio.get_running_loop().remove_reader(listener.fileno())
+        if listener is not None and self._acceptor is not None:
+            self._acceptor.stop()
             listener.close()
         for transfer in self._transfers:
             transfer.cancel()
@@ -123,12 +125,7 @@ class Handover:
 
     # -- receiving
 
-    def _accept(self, listener: socket.socket) -> None:
-        try:
-            sock, _ = listener.accept()
-        except OSError:  # it is already closed, or no descriptor is left
-            return
-        sock.setblocking(False)
+    def _accept(self, sock: socket.socket) -> None:
         self._run(sock, self._receive(sock))
 
     async def _receive(self, sock: socket.socket) -> None:

@@ -18,7 +18,7 @@ from portward.app.server import Announce, lines, told
 from portward.app.service_manager import READY, STOPPING, notified, notify
 from portward.app.signals import Signals
 from portward.app.workers.control_protocol import Secrets, Task, WorkerOrder
-from portward.app.workers.sockets import private_folder, reserved
+from portward.app.workers.sockets import Acceptor, private_folder, reserved
 from portward.app.workers.supervisor import (
     GRACE,
     Heard,
@@ -122,7 +122,7 @@ class _Parent:
         telemetry: Telemetry,
     ) -> None:
         server = settings.server
-        self.unserved = _Unserved(place.admin)
+        self.unserved = _Unserved(place.admin, clock)
         self.complain = plan.complain
         self._settings = settings
         self._plan = plan
@@ -258,18 +258,17 @@ class Reloads:
 class _Unserved:
     """Answers 503 on the admin listener while no worker accepts its connections."""
 
-    def __init__(self, sockets: Iterable[socket.socket]) -> None:
-        self._sockets = list(sockets)
+    def __init__(self, sockets: Iterable[socket.socket], clock: Clock) -> None:
+        self._acceptors = [Acceptor(sock, self._accept, clock) for sock in sockets]
         self._answering: set[asyncio.Task[None]] = set()
 
     def serve(self, *, none_ready: bool) -> None:
         """Accept connections, or leave them to the workers."""
-        loop = asyncio.get_running_loop()
-        for sock in self._sockets:
+        for each in self._acceptors:
             if none_ready:
-                loop.add_reader(sock, self._accept, sock)
+                each.start()
             else:
-                loop.remove_reader(sock)
+                each.stop()
 
     def stop(self) -> None:
         """Accept no more, and drop what is not answered."""
@@ -277,15 +276,10 @@ class _Unserved:
         for task in self._answering:
             task.cancel()
 
-    def _accept(self, listener: socket.socket) -> None:
-        try:
-            sock, _ = listener.accept()
-        except OSError:  # a worker that has just become ready was faster
-            return
+    def _accept(self, sock: socket.socket) -> None:
         if len(self._answering) >= UNSERVED_MAX:
             sock.close()
             return
-        sock.setblocking(False)
         task = asyncio.ensure_future(self._answer(sock))
         self._answering.add(task)
         task.add_done_callback(self._answering.discard)

@@ -1,13 +1,18 @@
 """Resources that the workers share: one port, reserved by the parent, and one private folder."""
 
+import asyncio
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
+from portward.model.clock import Clock, Timer
+
 BACKLOG: Final = 128
+RETRY: Final = 0.5
+"""Seconds without accepting after an accept that failed, as when no descriptor is free."""
 LONGEST: Final = 90
 """The most characters of the folder's name: with a socket's name in it, it must fit into 107."""
 
@@ -84,3 +89,48 @@ def listening(path: str) -> socket.socket:
         raise
     sock.setblocking(False)
     return sock
+
+
+class Acceptor:
+    """Accepts the connections of a listening socket, which other processes may accept from as well."""
+
+    def __init__(
+        self, listener: socket.socket, accepted: Callable[[socket.socket], None], clock: Clock
+    ) -> None:
+        """`accepted` gets each connection; it does not block."""
+        self._listener = listener
+        self._accepted = accepted
+        self._clock = clock
+        self._pause: Timer | None = None
+
+    def start(self) -> None:
+        """Accept from now on; without effect while it does."""
+        if self._pause is None:
+            asyncio.get_running_loop().add_reader(self._listener, self._accept)
+
+    def stop(self) -> None:
+        """Accept no more, until the next start."""
+        pause, self._pause = self._pause, None
+        if pause is not None:
+            pause.cancel()
+        asyncio.get_running_loop().remove_reader(self._listener)
+
+    def _accept(self) -> None:
+        try:
+            sock, _ = self._listener.accept()
+        except (
+            BlockingIOError,
+            ConnectionAbortedError,
+        ):  # another process was faster, or it is gone
+            return
+        except OSError:
+            # The connection still waits, so the event loop would call this again at once.
+            self.stop()
+            self._pause = self._clock.call_later(RETRY, self._resume)
+            return
+        sock.setblocking(False)
+        self._accepted(sock)
+
+    def _resume(self) -> None:
+        self._pause = None
+        self.start()
