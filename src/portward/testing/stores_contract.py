@@ -1,5 +1,6 @@
 """The contract of `portward.node.stores` over the key-value port of an engine."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -160,6 +161,12 @@ class StoresContract:
         await stores.revocations.add(Revocation(RevocationKind.TOKEN_ID, "j1", at=1.0, until=2.0))
         await engine.sweep()
         assert await stores.revocations.since(0.0) == ()
+
+    async def test_many_revocations_of_one_user_at_once(self, stores: Stores) -> None:
+        """Every one of many revocations of the same is stored, and the latest of them remains."""
+        made = [Revocation(RevocationKind.SUBJECT, "ann", 100.0 + n, 4e9 + n) for n in range(50)]
+        await asyncio.gather(*map(stores.revocations.add, made))
+        assert await stores.revocations.since(0.0) == (made[-1],)
 
     # -- approvals
 

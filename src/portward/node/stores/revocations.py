@@ -34,7 +34,8 @@ _AT: Final = Key(":at", _GROUP)
 _UNTIL: Final = Key(":until", _GROUP)
 _BY_TIME: Final = IndexKey(_AT, until=_UNTIL)
 _FIELDS: Final = ("at", "until")
-_ATTEMPTS: Final = 16
+_ATTEMPTS: Final = 256
+"""Most tries to store one: each that fails was overtaken by another revocation of the same."""
 _TOGETHER: Final = 256
 
 _Name = tuple[RevocationKind, str]
