@@ -164,11 +164,12 @@ def test_no_signature_without_being_asked() -> None:
     """A secret alone signs nothing; of an endpoint that is off and unknown, none signs."""
     secret = Secret("s" * 32)
     silent = EndpointSettings(sign_secret=secret, namespace="rooms")
-    assert resolved(silent).sign_key == b""
+    assert resolved(silent).sign_key == Secret()
     signing = replace(silent, sign_messages=True)
-    assert resolved(signing).sign_key == b"s" * 32
+    assert resolved(signing).sign_key == Secret("s" * 32)
     given = Settings(endpoints={"x": signing})
-    assert resolve(given).signing == {"rooms": b"s" * 32}
+    assert resolve(given).signing == {"rooms": Secret("s" * 32)}
+    assert "sss" not in repr(resolve(given))
     off = Settings(endpoints={"x": replace(signing, enabled=False)})
     assert resolve(off).signing == {}
 

@@ -234,3 +234,8 @@ log.close()
     )
     numbers = [json.loads(line)["count"] for line in done.stderr.splitlines()]
     assert numbers == list(range(3000))
+
+
+def test_key_of_users_is_not_shown() -> None:
+    """The key with which user ids are hashed is in no text about the options."""
+    assert "secret" not in repr(LogOptions(user_key=b"secret"))

@@ -277,7 +277,7 @@ async def verify(call: MethodContext, request: VerifyRequest) -> VerifyResult:
         )
     message = parts(request.id, request.user, request.data, request.time)
     valid = [
-        verify_message(request.channel, message, request.signature, secret)
+        verify_message(request.channel, message, request.signature, secret.encode())
         for secret in secrets
         if secret
     ]

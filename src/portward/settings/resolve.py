@@ -22,6 +22,7 @@ from portward.settings.limits import resolved_connections, resolved_rate
 from portward.settings.meta import UNSET
 from portward.settings.presets import PROTOCOLS, unknown_when_off
 from portward.settings.schema import Named, Table, keys
+from portward.settings.secret import Secret
 from portward.settings.tokens import TokenRules, token_rules
 from portward.settings.tree import Settings
 from portward.settings.upstream import UpstreamSettings
@@ -35,7 +36,7 @@ class Endpoint(EndpointSettings, frozen=True, kw_only=True):
     name: str
     authenticated: bool
     """False admits every connection as `anonymous`; for development only."""
-    sign_key: bytes
+    sign_key: Secret
     """The key of message signatures; empty when messages are not signed."""
     cookies: tuple[str, ...]
     """Names of the cookies that are a credential here; `*` means all."""
@@ -64,7 +65,7 @@ class ResolvedSettings(Settings, frozen=True, kw_only=True):
     """The upstreams by name; the default upstream has an empty name."""
     rates: Mapping[LimitName, Rate]
     """The limits of endpoints without limits of their own."""
-    signing: Mapping[str, bytes]
+    signing: Mapping[str, Secret]
     """The keys of the namespaces whose messages are signed."""
 
 
@@ -157,7 +158,7 @@ def _endpoint(settings: Settings, name: str, endpoint: EndpointSettings) -> Endp
         "name": name,
         "allowed_origins": settings.origins(endpoint),
         "authenticated": endpoint.auth is not AuthMode.NONE,
-        "sign_key": endpoint.sign_secret.encode() if endpoint.sign_messages else b"",
+        "sign_key": endpoint.sign_secret if endpoint.sign_messages else Secret(),
         "cookies": cookies,
         "max_early": early_message(settings.tokens.max_size),
         "steady_ping": endpoint.transport is TransportKind.ENGINE_IO,

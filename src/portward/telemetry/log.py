@@ -53,6 +53,9 @@ class LogOptions(Struct, frozen=True, kw_only=True):
     """The most lines of one event per second; dropped lines are counted in a `log.suppressed` line."""
     capacity: int = QUEUE
 
+    def __repr__(self) -> str:
+        return "LogOptions()"
+
 
 _USUAL: Final = LogOptions()
 

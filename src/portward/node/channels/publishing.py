@@ -71,7 +71,7 @@ class Publishing:
         draft = self._draft(command, identity, record.room if record is not None else None)
         secret = self._settings.now.signing.get(namespace.name)
         if secret:
-            draft = sign_message(draft, command.channel, secret)
+            draft = sign_message(draft, command.channel, secret.encode())
         if record is not None and record.origin in ENDS_UNUSED:
             self._use_record(command.channel, record, namespace.idle_ttl)
         key = command.idempotency_key
