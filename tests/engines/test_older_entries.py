@@ -13,7 +13,7 @@ import pytest
 
 from portward.engines.port import Engine, Key
 from portward.engines.redis import RedisEngine, parse_url
-from portward.engines.sqlite import SqliteEngine
+from portward.engines.sqlite import EngineFileError, SqliteEngine
 from portward.model.approval import Decision, Verdict
 from portward.model.channel import Channel
 from portward.model.clock import Clock
@@ -200,3 +200,21 @@ async def check_changes(engine: Engine, stores: Stores) -> None:
     assert [each.id for each in await stores.approvals.pending(APPROVALS)] == ["a3"]
     assert await stores.user_state.put("ann", "k2", [2], 1, 2e9) == (SharedValue(2, [2]), True)
     await check_revocations(stores)
+
+
+@VERSIONS
+async def test_file_with_a_damaged_row(version: str, tmp_path: Path) -> None:
+    """It is refused by its name, and stays as it was: without the row it is moved."""
+    path = tmp_path / "engine.db"
+    load_file(version, path)
+    db = sqlite3.connect(path)
+    with db:
+        db.execute("INSERT INTO facts (user, roles) VALUES ('damaged', '{')")
+    engine = SqliteEngine(str(path), FakeClock())
+    with pytest.raises(EngineFileError, match=r"engine\.db: has a row that cannot be read"):
+        await engine.start(Recorder())
+    with db:
+        assert db.execute("DELETE FROM facts WHERE user = 'damaged'").rowcount == 1
+    db.close()
+    async with started(SqliteEngine(str(path), FakeClock()), FakeClock()) as (_, stores):
+        assert await stores.directory.rights("damaged") == UserRights()

@@ -94,7 +94,10 @@ def _prepare(db: sqlite3.Connection, path: str) -> None:
         db.execute("PRAGMA auto_vacuum = INCREMENTAL")
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = FULL")
-    _migrate(db, version)
+    try:
+        _migrate(db, version)
+    except (TypeError, ValueError) as error:
+        raise EngineFileError(path, f"has a row that cannot be read: {error}") from None
 
 
 def _version(db: sqlite3.Connection, path: str) -> int:
