@@ -6,9 +6,16 @@ import pytest
 
 from portward.engines.memory import MemoryEngine, kv
 from portward.engines.memory import counters as counters_module
-from portward.engines.port import Engine
+from portward.engines.port import Engine, EngineUnavailable
+from portward.model.identity import Identity
 from portward.model.revocation import Revocation, RevocationKind
-from portward.node.stores import Revocations, RevocationsFull, UserState
+from portward.node.stores import (
+    Revocations,
+    RevocationsFull,
+    SessionRecord,
+    Sessions,
+    UserState,
+)
 from portward.testing.clock import FakeClock
 from portward.testing.engine_contract import EngineContract, Recorder
 from portward.testing.rooms_contract import ROOMS_BOUND
@@ -75,6 +82,23 @@ class TestMemoryEngine(EngineContract):
         kept.sweep()
         await kept.add(made("d", 99.0))
         assert {each.value for each in await kept.since(0.0)} == {"b", "c", "d"}
+
+    async def test_sessions_are_bounded(
+        self, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """For one more session the store is away for now; those that are there can be resumed."""
+        monkeypatch.setattr(kv, "MAX_RECORDS", 1)
+        sessions = Sessions(kv.MemoryKeyValue(clock))
+
+        def made(name: str) -> SessionRecord:
+            return SessionRecord(id=name, identity=Identity(subject="ann"), nonce="n1", client="c1")
+
+        await sessions.save(made("s1"), 60.0)
+        with pytest.raises(EngineUnavailable):
+            await sessions.save(made("s2"), 60.0)
+        assert await sessions.swap("s1", "n1", "n2", "c2") is not None
+        clock.advance(60)
+        await sessions.save(made("s2"), 60.0)
 
     async def test_shared_values_are_bounded_in_bytes(
         self, clock: FakeClock, monkeypatch: pytest.MonkeyPatch

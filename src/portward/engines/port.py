@@ -331,7 +331,7 @@ def _number(value: bytes | None) -> int:
     return 0 if value is None else int(value.partition(b" ")[0])
 
 
-class KeyValueFull(Exception):  # noqa: N818 - an answer, not an error of the program
+class KeyValueFull(EngineUnavailable):
     """The engine has no place for another entry of this family; nothing was stored, and none was removed."""
 
 
