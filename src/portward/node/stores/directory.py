@@ -1,5 +1,6 @@
 """Roles, permissions and workspaces of users: sets of names, which other applications may write as well."""
 
+import asyncio
 from typing import Final
 
 import msgspec
@@ -8,6 +9,8 @@ from portward.engines.port import Key, KeyValue
 
 MAX_CACHED: Final = 100_000
 """Most users whose rights are kept in memory."""
+MAX_UNCERTAIN: Final = 1000
+"""Most users of whom it is not known when a change is carried out; with more, nothing is kept in memory."""
 _KNOWN: Final = ""
 """A name in the set of workspaces: it is known, even if there is none."""
 
@@ -38,6 +41,8 @@ class Directory:
         self._cached = cached
         self._cache: dict[str, UserRights] = {}
         self._changes = 0
+        self._uncertain: set[str] = set()
+        """Users with a change whose caller was cancelled: the store carries it out at some later time."""
 
     async def rights(self, user: str) -> UserRights:
         """Roles, permissions and workspaces of a user, empty when unknown."""
@@ -51,7 +56,7 @@ class Directory:
         known = workspaces - {_KNOWN} if _KNOWN in workspaces else None
         rights = UserRights(roles, permissions, known) or _NOTHING
         # After a change meanwhile this may be older than the change.
-        if self._cached and changes == self._changes:
+        if self._cached and changes == self._changes and user not in self._uncertain:
             if len(self._cache) >= MAX_CACHED:
                 del self._cache[next(iter(self._cache))]
             self._cache[user] = rights
@@ -73,9 +78,15 @@ class Directory:
     async def _set(self, user: str, key: Key, names: frozenset[str]) -> None:
         try:
             await self._kv.set_names(key, sorted(names))
+        except asyncio.CancelledError:
+            self._uncertain.add(user)
+            self._cached = self._cached and len(self._uncertain) <= MAX_UNCERTAIN
+            raise
         finally:
             self._changes += 1
             self._cache.pop(user, None)
+        # Changes are carried out in order.
+        self._uncertain.discard(user)
 
 
 def _roles(user: str) -> Key:

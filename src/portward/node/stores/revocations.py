@@ -87,7 +87,11 @@ class Revocations:
         """
         if not self._exclusive:
             self.hold(revocation)
-        await self._store(revocation)
+        try:
+            await self._store(revocation)
+        except asyncio.CancelledError:
+            self.hold(revocation)  # the store carries out what it was asked for
+            raise
         self.hold(revocation)
 
     async def _store(self, revocation: Revocation) -> None:
