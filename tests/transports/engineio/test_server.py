@@ -50,6 +50,23 @@ async def test_other_endpoints_pass_by(running: PollingListener) -> None:
     assert running.server.find("x") is None
 
 
+@pytest.mark.parametrize("path", ["/app/k-1/engine.io", "/app/k-1/engine.io/"])
+async def test_a_session_by_polling_has_the_parameters_of_its_path(path: str) -> None:
+    """They are those that a session by WebSocket has."""
+    echo = EndpointSettings(
+        path="/app/{key}/engine.io",
+        dialect="echo",
+        transport=TransportKind.ENGINE_IO,
+        auth=AuthMode.NONE,
+    )
+    async with run_gateway(Settings(endpoints={"engine": echo})) as running:
+        head = replace(request(f"{path}?{POLL}"), headers={"host": ["localhost"]})
+        handler = engine_handlers(running.gateway.engine_io)[echo.path]
+        assert Waiting(handler.answer(head)).status == 200
+        (session,) = running.gateway.node.registry
+        assert session.handshake.path_parameters == (("key", "k-1"),)
+
+
 async def test_a_session_that_begins_with_a_websocket(running: PollingListener) -> None:
     """It is told an id that opens nothing, and counts as any connection."""
     client = await running.socket()

@@ -3,7 +3,7 @@
 from msgspec.structs import replace
 
 from portward.model.handshake_errors import HandshakeRejected
-from portward.model.path_router import PathParameters, is_pattern
+from portward.model.path_router import PathParameters, PathRouter, is_pattern
 from portward.model.request import RequestHead
 from portward.node.sessions import ActiveEndpoint, Admission, PathHandler, RequestHandler
 from portward.transports.engineio.http_request import PollingRequest
@@ -25,13 +25,15 @@ class EnginePath:
         self.server = server
         self.endpoint = endpoint
         self._handler = handler
+        self._find = PathRouter({endpoint.rules.path: endpoint}, endpoint).find
 
     def answer(self, head: RequestHead) -> RequestHandler | None:
         """A handler for a request that is no WebSocket handshake; None for others."""
-        return (
-            None
-            if is_upgrade(head)
-            else PollingRequest(self.server, self._handler, self.endpoint, self._named(head))
+        if is_upgrade(head):
+            return None
+        parameters = self._find(head.path).parameters
+        return PollingRequest(
+            self.server, self._handler, self.endpoint, self._named(head), parameters
         )
 
     async def admit(

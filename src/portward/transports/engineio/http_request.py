@@ -6,6 +6,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import portward.transports.engineio.responses as responses
 from portward.model.handshake_errors import HandshakeRejected, HandshakeRejection
+from portward.model.path_router import PathParameters
 from portward.model.request import RequestHead
 from portward.node.handshake import cors_headers, preflight
 from portward.node.sessions import (
@@ -48,6 +49,7 @@ class PollingRequest:
         "_head",
         "_left",
         "_length",
+        "_parameters",
         "_polling",
         "_query",
         "_server",
@@ -63,12 +65,17 @@ class PollingRequest:
         handler: PathHandler,
         endpoint: ActiveEndpoint,
         head: RequestHead,
+        parameters: PathParameters = (),
     ) -> None:
-        """`handler` is that of the endpoint without Engine.IO: it admits new sessions."""
+        """`handler` is that of the endpoint without Engine.IO: it admits new sessions.
+
+        `parameters` are those of the path of the request.
+        """
         self._server = server
         self._handler = handler
         self._endpoint = endpoint
         self._head = head
+        self._parameters = parameters
         self._query = read_query(head.query)
         self._cors = cors_headers(endpoint, head)
         self._task: asyncio.Task[Any] | None = None
@@ -222,7 +229,7 @@ class PollingRequest:
             raise HandshakeRejected(
                 HandshakeRejection.UNAUTHENTICATED, "a credential in the address of a poll"
             )
-        return await self._handler.admit(self._head, upgrade_checked=True)
+        return await self._handler.admit(self._head, self._parameters, upgrade_checked=True)
 
     async def _known(self, found: SessionEntry) -> SessionEntry:
         """Check a further request of a session.
