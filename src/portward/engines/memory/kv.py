@@ -26,7 +26,8 @@ class _Record:
     def __init__(self) -> None:
         self.fields: dict[str, bytes] = {}
         self.until = inf
-        self.indexed: set[tuple[Key, str]] = set()
+        # The keys are what counts: an empty dict takes 150 bytes less than an empty set.
+        self.indexed: dict[tuple[Key, str], None] = {}
 
     @property
     def size(self) -> int:
@@ -144,14 +145,14 @@ class MemoryKeyValue(MemoryLeases):
     def _index(self, key: Key, record: _Record, entry: IndexEntry) -> None:
         if entry.score is None:
             self._remove_member(entry.key, entry.member)
-            record.indexed.discard((entry.key, entry.member))
+            record.indexed.pop((entry.key, entry.member), None)
             return
         members = self._indexes.setdefault(entry.key, {})
         score = entry.score
         if score == NEWEST:
             score = max(members.values(), default=0) + 1
         members[entry.member] = score
-        record.indexed.add((entry.key, entry.member))
+        record.indexed[entry.key, entry.member] = None
         if entry.evict:
             self._evict(key, record, entry, members)
 
@@ -162,7 +163,7 @@ class MemoryKeyValue(MemoryLeases):
             lowest = min(members, key=members.__getitem__)
             del members[lowest]
             record.fields.pop(lowest, None)
-            record.indexed.discard((entry.key, lowest))
+            record.indexed.pop((entry.key, lowest), None)
         self._cached += record.size - self._caches.get(key, 0)
         self._caches[key] = record.size
         while len(self._caches) > MAX_CACHES or self._cached > MAX_CACHED_BYTES:
