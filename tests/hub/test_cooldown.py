@@ -212,8 +212,8 @@ def test_recovery_is_told_whatever_the_cooldown(times: Times) -> None:
     cooldown, queue = ranked(times), Waiting()
     for _ in range(2):
         cooldown.admit("ann", push("k", 1), queue)
-    cooldown.told("ann", push("k", 1), queue)
+    cooldown.record_written("ann", push("k", 1), queue)
     assert not queue.windows[0].wanted
     times.now = 1.9
     assert cooldown.admit("ann", push("k", 1), queue) is None
-    cooldown.told("ann", Joined(channel=ROOM, user="bob"))
+    cooldown.record_written("ann", Joined(channel=ROOM, user="bob"))

@@ -279,15 +279,15 @@ def _reloader(
             announce(f"reload refused: {error}")
             return
         telemetry.record(Event.SETTINGS_RELOAD, changed=changed.reloadable)
-        announce(told(changed))
+        announce(describe_changes(changed))
 
     return again
 
 
-def told(changed: Changes) -> str:
+def describe_changes(changed: Changes) -> str:
     """Describe a reload in one line."""
     text = f"reloaded: {', '.join(changed.reloadable) or 'nothing changed'}"
     return f"{text}; needs a restart: {', '.join(changed.restart)}" if changed.restart else text
 
 
-__all__ = ["Server", "lines", "serve", "told"]
+__all__ = ["Server", "describe_changes", "lines", "serve"]

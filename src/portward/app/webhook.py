@@ -201,7 +201,7 @@ def body(approval: Approval) -> bytes:
     verdict = approval.verdict
     if verdict is None:
         raise ValueError("it is not decided")
-    said = {
+    fields = {
         "requestId": approval.id,
         "workspace": approval.channel.name.rpartition(":")[0],
         "decision": verdict.decision,
@@ -209,7 +209,7 @@ def body(approval: Approval) -> bytes:
         "comment": verdict.comment,
         "decidedAt": int(verdict.at * 1000),
     }
-    return msgspec.json.encode({name: each for name, each in said.items() if each is not None})
+    return msgspec.json.encode({name: each for name, each in fields.items() if each is not None})
 
 
 def sign(content: bytes, secret: str) -> str:

@@ -123,7 +123,7 @@ class Cooldown:
             return None
         return self._begin(listener, held, kind, publication, now, queue)
 
-    def told(self, listener: object, push: Push, queue: "Queue | None" = None) -> None:
+    def record_written(self, listener: object, push: Push, queue: "Queue | None" = None) -> None:
         """Record a publication that is sent regardless of the cooldown, for example recovered history."""
         if isinstance(push, Delivery):
             held = self._listeners.setdefault(listener, SubscriberCooldowns())

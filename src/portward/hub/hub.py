@@ -170,7 +170,7 @@ class Hub:
             return tuple(later)
         queue = state.queue(state.encoder(subscriber))
         for push in missed:
-            cooldown.told(subscriber, push, queue)
+            cooldown.record_written(subscriber, push, queue)
         admitted = [(push, cooldown.admit(subscriber, push, queue)) for push in later]
         self._schedule_at(self, self.late.next)
         return tuple(_counted(push, spared) for push, spared in admitted if spared is not None)
@@ -239,8 +239,8 @@ class Hub:
         for push in (
             self.apply_cooldown(channel, subscriber, (), kept.pushes) if subscriber.open else ()
         ):
-            told = self._write_to(state, encoder, push, [subscriber])
-            written += told if type(push) is Delivery else 0
+            count = self._write_to(state, encoder, push, [subscriber])
+            written += count if type(push) is Delivery else 0
         if written:
             self._observer.fanned_out(channel, 0, written, self._now() - began)
         return True
@@ -382,13 +382,13 @@ class Hub:
         """Write what the cooldown of each subscriber lets through, encoded once per number suppressed."""
         written, queue = 0, state.queue(encoder)
         for push, excluded in pending:
-            told: dict[int, list[Subscriber]] = {}
+            groups: dict[int, list[Subscriber]] = {}
             for subscriber in group:
                 if subscriber.open and subscriber not in excluded:
                     spared = cooldown.admit(subscriber, push, queue)
                     if spared is not None:
-                        told.setdefault(spared, []).append(subscriber)
-            for spared, subscribers in told.items():
+                        groups.setdefault(spared, []).append(subscriber)
+            for spared, subscribers in groups.items():
                 written_now = self._write_to(state, encoder, _counted(push, spared), subscribers)
                 written += written_now if type(push) is Delivery else 0
         self._schedule_at(self, self.late.next)
@@ -403,7 +403,7 @@ class Hub:
 
     def _send_late(self, due: Sequence[Due[ChannelState]], now: float) -> None:
         """Send publications whose cooldown has ended, to subscribers that have not left."""
-        told: dict[tuple[ChannelState, Encoder, str, int], tuple[Delivery, list[Subscriber]]] = {}
+        groups: dict[tuple[ChannelState, Encoder, str, int], tuple[Delivery, list[Subscriber]]] = {}
         for entry in due:
             state, subscriber = entry.state, entry.listener
             encoder = state.encoder(subscriber)
@@ -415,8 +415,8 @@ class Hub:
             if push is not None and subscriber.open:
                 publication = push.publication
                 key = (state, encoder, publication.id, push.suppressed)
-                told.setdefault(key, (push, []))[1].append(subscriber)
-        for (state, encoder, _, _), (push, subscribers) in told.items():
+                groups.setdefault(key, (push, []))[1].append(subscriber)
+        for (state, encoder, _, _), (push, subscribers) in groups.items():
             written = self._write_to(state, encoder, push, subscribers)
             self._observer.fanned_out(state.channel, 0, written, self._now() - now)
 

@@ -73,10 +73,10 @@ class WebSocketTransport(FrameWriter):
         "_listener_state",
         "_lost",
         "_over",
+        "_partial_reported",
         "_paused",
         "_receiver",
         "_replaying",
-        "_told",
     )
 
     def __init__(
@@ -100,7 +100,7 @@ class WebSocketTransport(FrameWriter):
         self._limit = admission.max_message
         self._listener_state = listener_state
         self._eof = self._lost = self._over = False
-        self._paused = self._replaying = self._told = False
+        self._paused = self._replaying = self._partial_reported = False
         self._receiver: TransportCallbacks = _CLOSED
 
     @property
@@ -185,8 +185,8 @@ class WebSocketTransport(FrameWriter):
     def on_read_done(self) -> None:
         """Report an unfinished message (for its deadline), and check the size received so far."""
         if self.open and not self.ignoring and (self.pending or self._assembler.unfinished):
-            if not self._told:
-                self._told = True
+            if not self._partial_reported:
+                self._partial_reported = True
                 self._receiver.partial(True)
             if self.pending > self._assembler.limit + HEADER:
                 self._fail(Disconnect.TOO_BIG, "frame over the size limit")
@@ -253,7 +253,7 @@ class WebSocketTransport(FrameWriter):
                 self._control(kind, rsv, payload)
                 return
             message = self._assembler.feed(opcode, fin, rsv, payload)
-            if self._told:
+            if self._partial_reported:
                 self._settle()
             if message is not None:
                 self._receiver.message(message, self._assembler.binary)
@@ -275,8 +275,8 @@ class WebSocketTransport(FrameWriter):
 
     def _settle(self) -> None:
         """End the deadline of a message: a frame is complete, and no message is unfinished."""
-        if self._told and not self._assembler.unfinished:
-            self._told = False
+        if self._partial_reported and not self._assembler.unfinished:
+            self._partial_reported = False
             self._receiver.partial(False)
 
     def _closed_by_peer(self, code: int) -> None:

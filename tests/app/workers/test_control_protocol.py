@@ -10,7 +10,7 @@ def test_messages_survive_the_way() -> None:
     secrets = Secrets(token="t", session="s", admin="a")
     task = Task(number=1, port=80, name="n", folder="/run/x", secrets=secrets)
     assert control_protocol.task.decode(control_protocol.line(task)) == task
-    report = WorkerReport(said="two\nlines")
+    report = WorkerReport(text="two\nlines")
     assert control_protocol.line(report).count(b"\n") == 1
     assert control_protocol.report.decode(control_protocol.line(report)) == report
 

@@ -108,9 +108,9 @@ def test_told_once_when_all_have_done_it() -> None:
     """One line says what changed and what waits, when the last worker has done it."""
     stage = ReloadStage(lambda: NEW)
     stage.reloads.begin()
-    stage.reloads.heard(0, "reloaded: gate.allowed_origins")
+    stage.reloads.on_text(0, "reloaded: gate.allowed_origins")
     assert stage.printed == []
-    stage.reloads.heard(1, "reloaded: gate.allowed_origins")
+    stage.reloads.on_text(1, "reloaded: gate.allowed_origins")
     assert stage.printed == ["reloaded: gate.allowed_origins; needs a restart: server.port"]
     assert stage.reloads.settings.gate == NEW.gate
     assert stage.reloads.settings.server == OLD.server
@@ -120,10 +120,10 @@ def test_worker_that_dies_meanwhile() -> None:
     """A worker that is gone is not waited for; the next one reads the settings anyway."""
     stage = ReloadStage(lambda: NEW)
     stage.reloads.begin()
-    stage.reloads.heard(0, "")
-    stage.reloads.heard(1, "reloaded: gate.allowed_origins")
+    stage.reloads.on_text(0, "")
+    stage.reloads.on_text(1, "reloaded: gate.allowed_origins")
     assert len(stage.printed) == 1
-    stage.reloads.heard(1, "")
+    stage.reloads.on_text(1, "")
     assert len(stage.printed) == 1
 
 
@@ -131,8 +131,8 @@ def test_worker_that_refuses() -> None:
     """A worker that cannot take what the parent could says so by itself."""
     stage = ReloadStage(lambda: NEW)
     stage.reloads.begin()
-    stage.reloads.heard(0, "reload refused: there is no file")
-    stage.reloads.heard(1, "reloaded: nothing changed")
+    stage.reloads.on_text(0, "reload refused: there is no file")
+    stage.reloads.on_text(1, "reloaded: nothing changed")
     assert stage.printed[0] == "worker 0: reload refused: there is no file"
 
 

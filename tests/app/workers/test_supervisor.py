@@ -8,7 +8,7 @@ from portward.app.workers.supervisor import (
     FIRST_DELAY,
     SOUND,
     TRIES,
-    Heard,
+    ReportHandler,
     StartFailedError,
     Supervisor,
 )
@@ -31,7 +31,7 @@ class Stage:
         self.room = True
         self.supervisor = Supervisor(size, "box", self.start, self, self.clock, self.log)
 
-    def said(self, number: int, text: str) -> None:
+    def on_text(self, number: int, text: str) -> None:
         """Keep what a worker prints."""
         self.told.append((number, text))
 
@@ -43,12 +43,12 @@ class Stage:
         """Keep which workers accept."""
         self.ready.append(self.supervisor.ready)
 
-    async def start(self, number: int, replaced: int, heard: Heard) -> FakeWorker:
+    async def start(self, number: int, replaced: int, on_report: ReportHandler) -> FakeWorker:
         """Start a worker."""
         if not self.room:
             raise OSError(11, "no more processes")
         self.replaced.append(replaced)
-        puppet = FakeWorker(number, heard)
+        puppet = FakeWorker(number, on_report)
         self.started.append(puppet)
         return puppet
 
@@ -164,10 +164,10 @@ async def test_replacement_during_a_start(stage: Stage) -> None:
     go = asyncio.Event()
     start = stage.start
 
-    async def slow(number: int, replaced: int, heard: Heard) -> FakeWorker:
+    async def slow(number: int, replaced: int, on_report: ReportHandler) -> FakeWorker:
         if number == 0:
             await go.wait()
-        return await start(number, replaced, heard)
+        return await start(number, replaced, on_report)
 
     stage.supervisor._start = slow
     for each in (0, 1):
@@ -268,10 +268,10 @@ async def test_leaving_while_one_is_started() -> None:
     made = Stage(1)
     begun, go = asyncio.Event(), asyncio.Event()
 
-    async def slow(number: int, replaced: int, heard: Heard) -> FakeWorker:
+    async def slow(number: int, replaced: int, on_report: ReportHandler) -> FakeWorker:
         begun.set()
         await go.wait()
-        return await made.start(number, replaced, heard)
+        return await made.start(number, replaced, on_report)
 
     made.supervisor = Supervisor(1, "box", slow, made, made.clock, made.log)
     made.supervisor.begin()
@@ -309,5 +309,5 @@ async def test_orders_reach_who_accepts(stage: Stage) -> None:
     await stage.up(stage.started[1])
     assert stage.supervisor.order(WorkerOrder.RELOAD) == [1]
     assert [each.told for each in stage.started] == [[], ["RELOAD"]]
-    stage.started[1].report(WorkerReport(said="reloaded: nothing changed"))
+    stage.started[1].report(WorkerReport(text="reloaded: nothing changed"))
     assert stage.told == [(1, "reloaded: nothing changed")]

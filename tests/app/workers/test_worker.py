@@ -133,7 +133,7 @@ def test_announcements(parent: Parent) -> None:
     place.announce("ready")
     assert parent.heard() == WorkerReport(ready=True)
     place.announce("reloaded: nothing changed")
-    assert parent.heard() == WorkerReport(said="reloaded: nothing changed")
+    assert parent.heard() == WorkerReport(text="reloaded: nothing changed")
     place.fail("no store")
     assert parent.heard() == WorkerReport(failed="no store")
     parent.sock.close()

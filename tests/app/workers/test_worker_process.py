@@ -68,7 +68,7 @@ async def test_worker_reports_and_obeys(monkeypatch: pytest.MonkeyPatch) -> None
         assert (await hearer.next()).ready
         assert child.ready
         child.order(WorkerOrder.RELOAD)
-        assert (await hearer.next()).said == "reload of reload"
+        assert (await hearer.next()).text == "reload of reload"
         child.order(WorkerOrder.LEAVE)
         assert await asyncio.wait_for(asyncio.shield(running), PATIENCE) == 7
         child.order(WorkerOrder.LEAVE)

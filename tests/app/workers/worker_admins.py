@@ -16,7 +16,7 @@ from portward.admin.status import NodeStatus
 from portward.app.gateway import Gateway
 from portward.app.workers.control_protocol import Task, WorkerOrder, WorkerReport
 from portward.app.workers.status import WorkersStatus
-from portward.app.workers.supervisor import Heard
+from portward.app.workers.supervisor import ReportHandler
 from portward.app.workers.worker import WorkerPlace
 from portward.app.workers.worker_process import WorkerProcess
 from portward.engines.memory import MemoryEngine
@@ -59,12 +59,12 @@ def place_in(folder: Path, number: int) -> tuple[WorkerPlace, socket.socket]:
 class FakeWorker(WorkerProcess):
     """A worker for a supervisor: what it is told is kept, and it ends when the test says so."""
 
-    def __init__(self, number: int, heard: Heard) -> None:
+    def __init__(self, number: int, on_report: ReportHandler) -> None:
         self.number = number
         self.ready = False
         self.failed = ""
         self.told: list[str] = []
-        self._heard = heard
+        self._heard = on_report
         self._code: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
     def order(self, order: WorkerOrder) -> None:

@@ -54,7 +54,7 @@ class WorkerReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     """A line from a worker: it accepts connections, a text to print, or the reason why it cannot serve."""
 
     ready: bool = False
-    said: str = ""
+    text: str = ""
     failed: str = ""
 
 

@@ -14,14 +14,14 @@ from msgspec.structs import replace
 import portward.app.workers.worker_process as worker_process
 from portward.admin.server import bind
 from portward.app.judging import refuse_start, refuse_unsafe
-from portward.app.server import Announce, lines, told
+from portward.app.server import Announce, describe_changes, lines
 from portward.app.service_manager import READY, STOPPING, notified, notify
 from portward.app.signals import Signals
 from portward.app.workers.control_protocol import Secrets, Task, WorkerOrder
 from portward.app.workers.sockets import Acceptor, private_folder, reserved
 from portward.app.workers.supervisor import (
     GRACE,
-    Heard,
+    ReportHandler,
     StartFailedError,
     Supervisor,
     after,
@@ -138,7 +138,7 @@ class _Parent:
         )
 
     async def _start(
-        self, number: int, replaced: int, heard: Heard
+        self, number: int, replaced: int, on_report: ReportHandler
     ) -> worker_process.WorkerProcess:
         task = Task(
             number=number,
@@ -149,11 +149,11 @@ class _Parent:
             replaced=replaced,
             secrets=self._plan.secrets,
         )
-        return await worker_process.started(self._plan.command, task, heard)
+        return await worker_process.started(self._plan.command, task, on_report)
 
-    def said(self, number: int, text: str) -> None:
+    def on_text(self, number: int, text: str) -> None:
         """Pass on the answer of a worker to a reload."""
-        self._reloads.heard(number, text)
+        self._reloads.on_text(number, text)
 
     def changed(self) -> None:
         """Accept admin connections while no worker does."""
@@ -238,11 +238,11 @@ class Reloads:
             self._announce(f"{REFUSED}{error}")
             return
         self.settings = merged
-        self._text = told(changed)
+        self._text = describe_changes(changed)
         self._waiting = set(self._order())
         self._conclude()
 
-    def heard(self, number: int, text: str) -> None:
+    def on_text(self, number: int, text: str) -> None:
         """Record a worker's answer; an empty text means that the worker has ended."""
         if text.startswith(REFUSED):
             self._announce(f"worker {number}: {text}")

@@ -28,14 +28,14 @@ class StartFailedError(Exception):
     """A worker cannot be started; the text is the worker's own, in one line."""
 
 
-Heard = Callable[[WorkerProcess, WorkerReport], None]
-Start = Callable[[int, int, Heard], Awaitable[WorkerProcess]]
+ReportHandler = Callable[[WorkerProcess, WorkerReport], None]
+Start = Callable[[int, int, ReportHandler], Awaitable[WorkerProcess]]
 
 
 class SupervisorEvents(Protocol):
     """What the supervisor reports."""
 
-    def said(self, number: int, text: str) -> None:
+    def on_text(self, number: int, text: str) -> None:
         """Handle a text that a worker prints; it is empty when the worker has ended."""
 
     def complain(self, text: str) -> None:
@@ -158,7 +158,7 @@ class Supervisor:
         """Run one worker. Returns None for a worker that could not be started; then the code is the errno."""
         before = self.replaced
         try:
-            worker = await self._start(number, before, self._heard)
+            worker = await self._start(number, before, self._on_report)
         except OSError as error:
             return None, error.errno or errno.EAGAIN
         self.workers[number] = worker
@@ -172,17 +172,17 @@ class Supervisor:
             del self.workers[number]
             self.complete.clear()
             self._events.changed()
-            self._events.said(number, "")
+            self._events.on_text(number, "")
 
-    def _heard(self, worker: WorkerProcess, report: WorkerReport) -> None:
+    def _on_report(self, worker: WorkerProcess, report: WorkerReport) -> None:
         if report.ready:
             self._record(Event.WORKER_START, worker.number)
             self._events.changed()
             if len(self.ready) == self._size:
                 self._served = True
                 self.complete.set()
-        if report.said:
-            self._events.said(worker.number, report.said)
+        if report.text:
+            self._events.on_text(worker.number, report.text)
 
     def _record(self, event: Event, number: int, **fields: Any) -> None:
         self._telemetry.record(event, node=node_name(self._name, number), **fields)

@@ -62,7 +62,7 @@ class WorkerPlace:
         if text == "ready":
             self._tell(WorkerReport(ready=True))
         elif text.startswith("reload"):
-            self._tell(WorkerReport(said=text))
+            self._tell(WorkerReport(text=text))
 
     def fail(self, text: str) -> None:
         """Report why this worker cannot serve."""

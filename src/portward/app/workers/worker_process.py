@@ -15,7 +15,7 @@ from portward.app.workers.control_protocol import Task, WorkerOrder, WorkerRepor
 
 
 class WorkerProcess:
-    """A started worker. `heard` is called with each of its reports."""
+    """A started worker. `on_report` is called with each of its reports."""
 
     def __init__(
         self,
@@ -23,7 +23,7 @@ class WorkerProcess:
         process: Process,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
-        heard: Callable[["WorkerProcess", WorkerReport], None],
+        on_report: Callable[["WorkerProcess", WorkerReport], None],
     ) -> None:
         self.number = number
         self.ready = False
@@ -32,7 +32,7 @@ class WorkerProcess:
         self._process = process
         self._reader = reader
         self._writer = writer
-        self._heard = heard
+        self._on_report = on_report
 
     def order(self, order: WorkerOrder) -> None:
         """Send it an order; ignored when it has ended."""
@@ -66,11 +66,11 @@ class WorkerProcess:
             return
         self.ready = self.ready or report.ready
         self.failed = report.failed or self.failed
-        self._heard(self, report)
+        self._on_report(self, report)
 
 
 async def started(
-    command: Sequence[str], task: Task, heard: Callable[[WorkerProcess, WorkerReport], None]
+    command: Sequence[str], task: Task, on_report: Callable[[WorkerProcess, WorkerReport], None]
 ) -> WorkerProcess:
     """Start a worker and send it its task. It inherits the descriptors of the admin listener.
 
@@ -92,7 +92,7 @@ async def started(
     ours.setblocking(False)
     reader, writer = await asyncio.open_connection(sock=ours, limit=control_protocol.LONGEST_LINE)
     writer.write(control_protocol.line(task))
-    return WorkerProcess(task.number, process, reader, writer, heard)
+    return WorkerProcess(task.number, process, reader, writer, on_report)
 
 
 def ignoring_hang_ups(command: Sequence[str]) -> tuple[str, ...]:

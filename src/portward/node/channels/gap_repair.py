@@ -29,7 +29,7 @@ HELD: Final = 1000
 """Maximum number of held publications of one channel; further ones are read from the engine later."""
 RETRY: Final = 2.0
 """Seconds until the next read after one that failed or made no progress."""
-NOWHERE: Final = Position(0, "")
+NO_POSITION: Final = Position(0, "")
 ROUNDS: Final = 3
 """Number of reads in a row without progress after which a gap counts as lost."""
 
@@ -55,7 +55,7 @@ class GapRepair:
     ) -> None:
         """Handle a publication that is not the next one of a channel with local subscribers."""
         arrival = BusMessage(publication, epoch, exclude)
-        held, known = self._hub.paused(channel), self._hub.position(channel) or NOWHERE
+        held, known = self._hub.paused(channel), self._hub.position(channel) or NO_POSITION
         if held is not None:
             if len(held) < HELD:
                 held.append(arrival)
@@ -132,7 +132,7 @@ class GapRepair:
         The first `seen` entries of `held` arrived before the read: of these, any with another epoch
         belong to an older epoch and are dropped.
         """
-        before = self._hub.position(channel) or NOWHERE
+        before = self._hub.position(channel) or NO_POSITION
         epoch, full = before.epoch, len(held) >= HELD
         came = {each.publication.offset: each for each in held if each.epoch == epoch}
         self._hub.resume(channel)
@@ -151,7 +151,7 @@ class GapRepair:
     def _deliver_next(self, channel: Channel, arrival: BusMessage) -> bool:
         """Deliver a held publication when it is next. Return False when there is a gap before it."""
         publication, epoch, exclude = arrival
-        known = self._hub.position(channel) or NOWHERE
+        known = self._hub.position(channel) or NO_POSITION
         repeated = publication.offset <= known.offset
         return repeated or self._hub.deliver(channel, publication, epoch, exclude)
 

@@ -36,7 +36,7 @@ from portward.node.rights import Authorizer, same_life
 from portward.node.sessions import NodeContext, Session, Subscription
 from portward.telemetry.labels import RecoveryResult
 
-NOTHING: Final = HistoryPage((), Position(0, ""))
+EMPTY_PAGE: Final = HistoryPage((), Position(0, ""))
 
 
 def deliveries(
@@ -58,7 +58,7 @@ class Prepared:
     since: Position | None
     known: bool
     participants: tuple[str, ...] = ()
-    page: HistoryPage = NOTHING
+    page: HistoryPage = EMPTY_PAGE
 
     @property
     def latest(self) -> bool:
@@ -219,7 +219,7 @@ class Subscriptions:
         if recovery.result is not None:
             metrics = self._telemetry.metrics
             metrics.recoveries_total.add((prepared.namespace.name, RecoveryResult(recovery.result)))
-        told = deliveries(channel, recovery.missed, page.position.epoch)
+        missed = deliveries(channel, recovery.missed, page.position.epoch)
         reply = Subscribed(
             channel=channel,
             position=recovery.position,
@@ -227,7 +227,7 @@ class Subscriptions:
             recovered=recovery.recovered,
             publications=recovery.missed,
             snapshot=page.latest if prepared.latest else None,
-            later=self._hub.apply_cooldown(channel, session.transport, told, recovery.later),
+            later=self._hub.apply_cooldown(channel, session.transport, missed, recovery.later),
         )
         if whole:
             return reply
@@ -390,19 +390,19 @@ class Subscriptions:
         unavailable: Unavailable | None = None
         for channel in list(session.subscriptions):
             try:
-                await self.reauthorize(session, channel, fresh=fresh, told=False)
+                await self.reauthorize(session, channel, fresh=fresh, announced=False)
             except Unavailable as error:
                 unavailable = error
         if unavailable is not None:
             raise unavailable
 
     async def reauthorize(
-        self, session: Session, channel: Channel, *, fresh: bool = False, told: bool = True
+        self, session: Session, channel: Channel, *, fresh: bool = False, announced: bool = True
     ) -> None:
         """Check the rights of one subscription; without the right it is removed.
 
         When two checks overlap, the result of the one that began later applies. When a room record is gone
-        but no removal was `told` as an event, the store has lost it: the session must subscribe again.
+        but no removal was `announced` as an event, the store has lost it: the session must subscribe again.
 
         Raises:
             Unavailable: a service needed for the check is unreachable.
@@ -418,7 +418,7 @@ class Subscriptions:
         current = session.subscriptions.get(channel) is subscription
         if not current or subscription.checks != judgement:
             return
-        vanished = not told and record is None and subscription.record is not None
+        vanished = not announced and record is None and subscription.record is not None
         subscription.rights, subscription.record = rights, record
         if Right.SUBSCRIBE not in rights:
             reason = INSUFFICIENT_STATE if vanished else ErrorKind.PERMISSION_DENIED.code

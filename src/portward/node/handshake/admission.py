@@ -30,7 +30,7 @@ from portward.security.subprotocols import PROTOCOL_HEADER, select
 from portward.settings.endpoint import CredentialSource
 from portward.telemetry.events import Event
 
-LOOSER = (1, 16)
+LIMIT_FACTORS = (1, 16)
 """Factors of the connection cap: for the key of an address (IPv6: its /64), and for its /48."""
 
 _CLAIM: Final = 80
@@ -210,15 +210,15 @@ class AdmissionControl:
         limit = endpoint.rules.connections_per_address
         held: list[str] = []
         over_cap = False
-        for looser, key in zip(LOOSER, keys, strict=False):
-            if not self._by_address.acquire(f"{endpoint.name} {key}", limit * looser):
+        for factor, key in zip(LIMIT_FACTORS, keys, strict=False):
+            if not self._by_address.acquire(f"{endpoint.name} {key}", limit * factor):
                 self._telemetry.metrics.limit_refusals_total.add(
                     (LimitName.CONNECTIONS, endpoint.rules.connections_mode)
                 )
                 enforced = endpoint.rules.connections_mode is LimitMode.ENFORCE
                 over_cap = over_cap or enforced
                 if enforced and not self._count_over_cap(
-                    endpoint, f"{endpoint.name} {key}", looser
+                    endpoint, f"{endpoint.name} {key}", factor
                 ):
                     for each in held:
                         self._by_address.release(each)
@@ -232,9 +232,9 @@ class AdmissionControl:
         endpoint.open += 1
         return over_cap
 
-    def _count_over_cap(self, endpoint: ActiveEndpoint, key: str, looser: int) -> bool:
+    def _count_over_cap(self, endpoint: ActiveEndpoint, key: str, factor: int) -> bool:
         """Count a connection above the cap, up to `OVER_CAP_FACTOR` times it, for the protocol to refuse."""
-        limit = endpoint.rules.connections_per_address * looser * OVER_CAP_FACTOR
+        limit = endpoint.rules.connections_per_address * factor * OVER_CAP_FACTOR
         return endpoint.protocol.own_authentication and self._by_address.acquire(key, limit)
 
     def left(self, handshake: HandshakeFacts) -> None:

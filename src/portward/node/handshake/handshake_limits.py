@@ -48,8 +48,8 @@ class HandshakeLimits:
         Raises:
             HandshakeRejected: RATE.
         """
-        payer = _payer(handshake)
-        self.check_attempts(handshake.endpoint, payer, "refused handshakes of one user")
+        limit_keys = _limit_keys(handshake)
+        self.check_attempts(handshake.endpoint, limit_keys, "refused handshakes of one user")
 
     def check_accepts(self, handshake: HandshakeFacts) -> None:
         """Check that the accept rate over all addresses allows one more, without counting.
@@ -57,7 +57,7 @@ class HandshakeLimits:
         Raises:
             HandshakeRejected: OVERLOAD.
         """
-        keys, now = _payer(handshake), self._clock.monotonic()
+        keys, now = _limit_keys(handshake), self._clock.monotonic()
         wait = self._accepts.peek(keys, now, known=handshake.identity is not None)
         if wait:
             raise HandshakeRejected(HandshakeRejection.OVERLOAD, "accept rate", retry_after=wait)
@@ -83,7 +83,7 @@ class HandshakeLimits:
             raise HandshakeRejected(
                 HandshakeRejection.RATE, "connection attempts", retry_after=wait
             )
-        wait = self._accepts.take(_payer(handshake), now, known=handshake.identity is not None)
+        wait = self._accepts.take(_limit_keys(handshake), now, known=handshake.identity is not None)
         if wait and refuse:
             raise HandshakeRejected(HandshakeRejection.OVERLOAD, "accept rate", retry_after=wait)
 
@@ -97,12 +97,12 @@ class HandshakeLimits:
         """Count a rejected handshake; `shown` is whether it had a credential."""
         limiter, now = handshake.endpoint.limits[LimitName.ATTEMPTS], self._clock.monotonic()
         if handshake.identity is not None and refusal in _OF_USERS:
-            limiter.wait(_payer(handshake), now)
+            limiter.wait(_limit_keys(handshake), now)
         elif refusal is HandshakeRejection.UNAUTHENTICATED and not shown:
             self.charge(handshake.endpoint, handshake.keys)
 
 
-def _payer(handshake: HandshakeFacts) -> tuple[str, ...]:
+def _limit_keys(handshake: HandshakeFacts) -> tuple[str, ...]:
     """Return the keys to count by: the authenticated user, else the address."""
     identity = handshake.identity
     if identity is None or identity.subject == ANONYMOUS.subject:

@@ -37,7 +37,7 @@ class AuditLog:
         """Number of the newest event, written or not."""
         self.lost = 0
         """The number of lost events."""
-        self._unsaid = 0
+        self._unreported = 0
         self._closed = False
         if file is not None:
             self._recent.extend(file.entries)
@@ -58,7 +58,7 @@ class AuditLog:
         if self.file is not None:
             if not self.file.queue.room(_STEPS):
                 self.lost += 1
-                self._unsaid += 1
+                self._unreported += 1
                 return
             self._turn(self.file, now)
         self._report_losses()
@@ -99,8 +99,8 @@ class AuditLog:
 
     def _report_losses(self) -> None:
         """Record how many events were lost, once the queue has room."""
-        if self._unsaid:
-            lost, self._unsaid = self._unsaid, 0
+        if self._unreported:
+            lost, self._unreported = self._unreported, 0
             self._add(self._clock.time(), Event.AUDIT_FAIL, {"count": lost})
 
     def _add(self, now: float, event: Event, fields: Tidy) -> None:

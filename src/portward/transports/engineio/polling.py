@@ -178,7 +178,7 @@ class Polling(SentCallbacks):
                 return
         self.parting = True
         if self._poll is not None and not self.yielding:
-            self._say_goodbye()
+            self._answer_with_close()
         else:
             self._closing.add(self)
 
@@ -205,7 +205,7 @@ class Polling(SentCallbacks):
         self.open = False
         self._mail.clear()
         if self._poll is not None:
-            self._say_goodbye()
+            self._answer_with_close()
         else:
             self._leave(None)
 
@@ -239,7 +239,7 @@ class Polling(SentCallbacks):
             return responses.BAD_REQUEST
         self._poll = request
         if not (self.open or self.yielding):
-            self._say_goodbye()
+            self._answer_with_close()
             return None
         self._tell_taken_by_poll()
         if self._mail or (self.yielding and not self._nooped):
@@ -297,7 +297,7 @@ class Polling(SentCallbacks):
     def _queued(self) -> list[WireMessage]:
         return [message for message, _ in self._mail.empty()]
 
-    def _say_goodbye(self) -> None:
+    def _answer_with_close(self) -> None:
         """Answer with what is queued, and the next poll with the close packet.
 
         Not in one answer: clients act on the close packet before they read what came with it.
@@ -337,7 +337,7 @@ class Polling(SentCallbacks):
         self.probe = None
         self.yielding = False
         if self.parting and self._poll is not None:
-            self._say_goodbye()
+            self._answer_with_close()
         elif not (self.open or self.parting):
             self._leave(None)
 
